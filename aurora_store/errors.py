@@ -1,0 +1,111 @@
+"""Every error a caller of aurora-store can meet, one class per *what to do next*.
+
+Each class carries two things beside its message: ``exit_code``, what the command line exits
+with, and ``hint``, the command or step to try next (``None`` where the message says it all).
+The cause, where there is one, is kept with ``raise ... from``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StoreError(Exception):
+    """Base of all errors raised by aurora-store.
+
+    Args:
+        message: what failed, where, and why, in one sentence.
+        hint: what to try next; printed by the command line as ``Try: ...``.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} (try: {self.hint})" if self.hint else self.message
+
+
+class LibmesosNotFound(StoreError):
+    """No libmesos was found, or the one found cannot be used: fetch one or name another."""
+
+    exit_code = 10
+
+
+class LogUnavailable(StoreError):
+    """The replicated log cannot be opened or reached: nothing was written, retry later."""
+
+    exit_code = 11
+
+
+class LogInUse(LogUnavailable):
+    """Another process or another `Store` of this process holds the log directory."""
+
+    exit_code = 12
+
+
+class NotLeader(StoreError):
+    """A write was tried on a replica that does not lead: nothing was written, ask the leader."""
+
+    exit_code = 13
+
+
+class LeadershipLost(StoreError):
+    """The transaction is certainly *not* in the log: another leader took over before it was sent.
+
+    Safe to run again on the new leader.
+    """
+
+    exit_code = 14
+
+
+class CommitOutcomeUnknown(StoreError):
+    """The transaction was sent and not acknowledged: the next leader settles whether it is in the log.
+
+    Every replica will see the same answer. Look for the transaction's effect before running it
+    again.
+    """
+
+    exit_code = 15
+
+
+class WriterBusy(StoreError):
+    """The write lock was not granted within the time limit: nothing was written, retry."""
+
+    exit_code = 16
+
+
+class WaitTimeout(StoreError):
+    """What was waited for (a position, a role) did not come within the time limit."""
+
+    exit_code = 17
+
+
+class StoreClosed(StoreError):
+    """The store or log was closed, before the call or during it."""
+
+    exit_code = 18
+
+
+class Corrupt(StoreError):
+    """A log entry, or this replica's copy of the database, fails its check.
+
+    The message names the position. The replica stops applying entries and never leads.
+    """
+
+    exit_code = 3
+
+
+class FormatTooNew(StoreError):
+    """A log entry was written by a newer release: upgrade this replica. Nothing was skipped."""
+
+    exit_code = 19
+
+
+class LogTruncated(StoreError):
+    """The wanted position is before the beginning of the log: start from its beginning."""
+
+    exit_code = 20

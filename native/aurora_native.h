@@ -1,0 +1,302 @@
+/* The whole C interface of the native part: the one header that cffi reads.
+ *
+ * The builder (../setup.py) takes what stands between CFFI-BEGIN and CFFI-END word for word, so
+ * that part holds declarations only: no preprocessor lines, no C++.
+ *
+ * Rules for all of it
+ *   - Any thread may call anything at any time, except that a handle may not be freed while
+ *     another call uses it. Calls that can block take a time limit in seconds and hold no Python
+ *     lock (cffi releases it around every call).
+ *   - No C++ exception crosses: what goes wrong is in the aur_outcome.
+ *   - Texts are UTF-8 and end with a zero byte. Out-pointers may not be null.
+ *   - Every *_open / *_new has its *_free, which closes first and waits for calls inside to end.
+ */
+#ifndef AURORA_NATIVE_H
+#define AURORA_NATIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* CFFI-BEGIN */
+
+/* ---- outcomes ---------------------------------------------------------------------------- */
+
+/* status: of log calls an AUR_* below (aurora::Status); of database calls an AUR_REFUSED_*
+ * (aurora::Refusal). Zero is success in both. */
+typedef struct {
+  int32_t status;
+  uint64_t position;
+  char reason[2048];
+} aur_outcome;
+
+enum {
+  AUR_OK = 0,
+  AUR_NONE = 1,
+  AUR_FAILED = 2,
+  AUR_NO_ANSWER = 3,
+  AUR_CLOSED = 4,
+  AUR_TRUNCATED = 5,
+  AUR_MISSING = 6,
+  AUR_PENDING = 7,
+  AUR_END = 8
+};
+
+enum {
+  AUR_REFUSED_NOT_LEADER = 1,
+  AUR_REFUSED_LEADERSHIP_LOST = 2,
+  AUR_REFUSED_OUTCOME_UNKNOWN = 3,
+  AUR_REFUSED_BUSY = 4,
+  AUR_REFUSED_NOT_READABLE = 5,
+  AUR_REFUSED_STALE_CONNECTION = 6,
+  AUR_REFUSED_CLOSED = 7,
+  AUR_REFUSED_TIMED_OUT = 8
+};
+
+/* ---- libmesos and libprocess, once per process (mesos/) ----------------------------------- */
+
+/* Loads the library and resolves every symbol of mesos/symbols.txt. Again with the same path:
+ * AUR_OK. Another path: AUR_FAILED. */
+void aur_libmesos_load(const char* path, aur_outcome* outcome);
+
+typedef struct {
+  const char* ip;             /* IPv4 address to listen on */
+  uint16_t port;              /* 0: any free one */
+  const char* advertise_ip;   /* or null */
+  uint16_t advertise_port;    /* or 0 */
+  int32_t worker_threads;     /* of libprocess; 0: the measured default */
+} aur_libprocess_options;
+
+/* Starts libprocess. Only the first call of a process decides; later ones answer AUR_FAILED if they
+ * want something else. Checks that the port can be bound first (libprocess would abort). */
+void aur_libprocess_start(const aur_libprocess_options* options, aur_outcome* outcome);
+
+/* Where libprocess listens: "ip:port" into `buffer`. Returns 0 if it was not started. */
+int aur_libprocess_address(char* buffer, size_t size);
+
+/* The next line that libmesos logged, waiting up to timeout_s. Returns 1, or 0 if none came.
+ * severity: 0 info, 1 warning, 2 error, 3 fatal. Lines are kept in a bounded queue; `dropped` counts
+ * those lost. For one consumer thread. */
+typedef struct {
+  int32_t severity;
+  uint64_t dropped;
+  char file[128];
+  int32_t line;
+  char text[4096];
+} aur_log_line;
+int aur_libmesos_log_line(aur_log_line* line, double timeout_s);
+
+/* 0: all, 1: warnings and worse (default), 2: errors ... Cheaper at the source than in Python: the
+ * library writes two info lines per append. */
+void aur_libmesos_log_level(int32_t minimum_severity);
+
+/* ---- a replicated log (log/, mesos/) ------------------------------------------------------ */
+
+typedef struct aur_log aur_log;
+
+typedef struct {
+  const char* directory;
+  int32_t quorum;                  /* floor(replicas / 2) + 1 */
+  int32_t auto_initialize;
+  /* static peers: "log-replica(1)@ip:port,...", this replica's own may be among them */
+  const char* peers;               /* or null when ZooKeeper is used */
+  const char* zk_servers;          /* "host:port,host:port" or null */
+  const char* zk_znode;            /* "/path" */
+  double zk_session_timeout_s;
+  const char* zk_credentials;      /* "user:password" (digest) or null */
+  const char* metrics_prefix;      /* "" or "name/" */
+} aur_mesos_log_options;
+
+/* The caller has made sure of the directory, its LOCK and its LevelDB (aurora_store/log/preflight):
+ * on an unusable one libmesos ends the process. Null on failure. */
+aur_log* aur_log_open_mesos(const aur_mesos_log_options* options, aur_outcome* outcome);
+
+void aur_log_close(aur_log* log); /* ends all calls; idempotent */
+void aur_log_free(aur_log* log);
+
+void aur_log_elect(aur_log* log, double timeout_s, aur_outcome* outcome);
+void aur_log_append(aur_log* log, const char* data, size_t size, double timeout_s,
+                    aur_outcome* outcome);
+void aur_log_truncate(aur_log* log, uint64_t to, double timeout_s, aur_outcome* outcome);
+void aur_log_beginning(aur_log* log, double timeout_s, aur_outcome* outcome);
+void aur_log_ending(aur_log* log, double timeout_s, aur_outcome* outcome);
+void aur_log_catchup(aur_log* log, double timeout_s, aur_outcome* outcome);
+
+/* A list of entries, owned by whoever got it. */
+typedef struct aur_entries aur_entries;
+size_t aur_entries_count(const aur_entries* entries);
+/* The data stays valid until aur_entries_free. Call with index 0, 1, 2 ... in order. */
+void aur_entries_get(aur_entries* entries, size_t index, uint64_t* position, const char** data,
+                     size_t* size);
+void aur_entries_free(aur_entries* entries);
+
+/* Null unless AUR_OK. */
+aur_entries* aur_log_read(aur_log* log, uint64_t from, uint64_t to, double timeout_s,
+                          aur_outcome* outcome);
+
+typedef struct aur_stream aur_stream;
+
+typedef struct {
+  uint64_t from;
+  int32_t from_beginning;
+  int32_t has_to;
+  uint64_t to;
+  uint64_t window_bytes; /* 0: default */
+} aur_stream_options;
+
+typedef struct {
+  uint64_t entries;
+  uint64_t bytes;
+  uint64_t next;
+  uint64_t ending;
+  uint64_t catchups;
+  uint64_t buffered_bytes_max;
+} aur_stream_progress;
+
+/* The log must outlive the stream. */
+aur_stream* aur_stream_open(aur_log* log, const aur_stream_options* options);
+aur_entries* aur_stream_next(aur_stream* stream, double timeout_s, aur_outcome* outcome);
+void aur_stream_get_progress(aur_stream* stream, aur_stream_progress* progress);
+void aur_stream_cancel(aur_stream* stream);
+void aur_stream_free(aur_stream* stream);
+
+/* ---- test double of a replicated log (log/memory_log.h) ----------------------------------- */
+
+/* What all replicas of one log share. Each aur_log opened on it is one replica. */
+typedef struct aur_memory_ensemble aur_memory_ensemble;
+aur_memory_ensemble* aur_memory_ensemble_new(void);
+void aur_memory_ensemble_free(aur_memory_ensemble* ensemble); /* logs on it keep it alive */
+aur_log* aur_log_open_memory(aur_memory_ensemble* ensemble);
+
+/* Arms a fault: see log/memory_log.h for the names ("lost-promise", "append-fails-but-is-in-log",
+ * "append-fails-and-is-not", "no-quorum", "slow", "competing-writer", "corrupt-entry"). It fires
+ * after `countdown` more appends and `times` times (-1: for ever). `amount`: milliseconds for
+ * "slow", byte index for "corrupt-entry". Unknown name: AUR_FAILED. */
+void aur_log_memory_fault(aur_log* log, const char* name, int32_t countdown, int32_t times,
+                          uint64_t amount, aur_outcome* outcome);
+void aur_log_memory_clear_faults(aur_log* log);
+
+/* ---- a store: one replica of the database on a log (replication/) -------------------------- */
+
+typedef struct aur_store aur_store;
+
+typedef struct {
+  double append_timeout_s;     /* no answer for so long: the leader steps down */
+  double heartbeat_s;          /* an idle leader appends so often; 0: never */
+  uint64_t entry_limit_bytes;  /* larger batches are cut into parts */
+  uint64_t window_bytes;       /* read-ahead of the standby */
+  const char* host;            /* who leads, for the other replicas to see */
+  const char* software;
+  const char* instance;
+} aur_store_options;
+
+enum {
+  AUR_OPENING = 0,
+  AUR_STANDBY = 1,
+  AUR_ELECTING = 2,
+  AUR_LEADING = 3,
+  AUR_FAILED_STATE = 4,
+  AUR_CLOSED_STATE = 5
+};
+
+typedef struct {
+  int32_t state;
+  uint64_t epoch;              /* of the newest LEADER entry seen */
+  uint64_t position;           /* of the last entry applied or made durable */
+  uint64_t next;               /* next position to read; everything before it was seen */
+  uint64_t log_ending;         /* as last seen */
+  uint64_t durable_version;
+  uint64_t latest_version;
+  uint32_t page_count;
+  uint64_t checksum;           /* of the durable version */
+  uint64_t entries_applied;
+  uint64_t bytes_applied;
+  uint64_t appends;
+  uint64_t bytes_appended;
+  uint64_t transactions;       /* made durable while leading */
+  uint64_t heartbeats;
+  uint64_t catchups;
+  uint64_t rewinds;
+  uint64_t versions_taken_back;
+  uint64_t reloads;            /* copies dropped because they failed a check */
+  uint64_t writers_waiting;
+  uint64_t pages_held;
+  uint64_t pins;
+  uint64_t oldest_pin;         /* version; 0: none */
+  int64_t last_entry_age_us;   /* since the last entry was applied or appended; -1: none yet */
+  uint64_t leader_position;    /* of the newest LEADER entry */
+  char leader_host[256];
+  char leader_instance[256];
+  char leader_software[256];
+  char reason[2048];           /* of the last step down or failure; "" if none */
+} aur_store_status;
+
+/* The log must outlive the store. Starts following at once. */
+aur_store* aur_store_open(aur_log* log, const aur_store_options* options);
+void aur_store_close(aur_store* store); /* idempotent; ends every wait */
+void aur_store_free(aur_store* store);
+
+void aur_store_get_status(aur_store* store, aur_store_status* status);
+
+/* Waits until the store has read everything up to the log's end as it was when first asked. */
+void aur_store_wait_caught_up(aur_store* store, double timeout_s, aur_outcome* outcome);
+/* Waits until `position` was applied. AUR_NO_ANSWER on time-out. */
+void aur_store_wait_position(aur_store* store, uint64_t position, double timeout_s,
+                             aur_outcome* outcome);
+/* Waits until the state differs from `state`, returns the new one (or `state` on time-out). */
+int32_t aur_store_wait_state(aur_store* store, int32_t state, double timeout_s);
+
+/* Becomes leader: election, catching up, LEADER entry. outcome.position: that of the LEADER entry.
+ * On the way, how long each step took. */
+typedef struct {
+  double election_s;
+  double catch_up_s;
+  double leader_entry_s;
+} aur_lead_timing;
+void aur_store_lead(aur_store* store, double timeout_s, aur_lead_timing* timing,
+                    aur_outcome* outcome);
+/* Stops leading once everything published is durable, or timeout_s is over. */
+void aur_store_step_down(aur_store* store, double timeout_s, aur_outcome* outcome);
+
+/* Recomputes the checksum over every page of the durable version, to hold against the rolling one. */
+uint64_t aur_store_recompute_checksum(aur_store* store, uint64_t* rolling);
+
+/* ---- SQLite connections (sqlite/) ---------------------------------------------------------- */
+
+/* The side of a SQLite connection that belongs to the VFS. Open the database as
+ * file:aurora?vfs=aurora&connection=ID with ID = aur_connection_id, once, after the VFS was
+ * registered by loading this very module as a SQLite extension (sqlite3_extension_init). */
+typedef struct aur_connection aur_connection;
+aur_connection* aur_connection_new(aur_store* store, int32_t read_only);
+void aur_connection_free(aur_connection* connection); /* after the SQLite connection was closed */
+uint64_t aur_connection_id(aur_connection* connection);
+
+/* Waits in line for the write lock; BEGIN IMMEDIATE next. It is given back by itself when the
+ * transaction ends, or by aur_connection_release if BEGIN failed.
+ * AUR_REFUSED_BUSY, _NOT_LEADER, _CLOSED, _STALE_CONNECTION. */
+void aur_connection_acquire(aur_connection* connection, double timeout_s, aur_outcome* outcome);
+void aur_connection_release(aur_connection* connection);
+
+/* After a COMMIT, or any statement that committed by itself: waits until what this connection last
+ * published, or last read in a write transaction, is durable, and says what became of it.
+ * outcome.position: a log position that includes it. Nothing to wait for: AUR_OK at once. */
+void aur_connection_wait(aur_connection* connection, double timeout_s, aur_outcome* outcome);
+
+/* 1 while aur_connection_wait has something to wait for or to report. */
+int aur_connection_unsettled(aur_connection* connection);
+
+/* Why the VFS last refused something on this connection (and forgets it); AUR_OK if it did not. */
+void aur_connection_refusal(aur_connection* connection, aur_outcome* outcome);
+
+/* 1 if the connection must be closed and a new one opened: it has seen what was taken back. */
+int aur_connection_stale(aur_connection* connection);
+
+/* CFFI-END */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

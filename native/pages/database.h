@@ -1,0 +1,114 @@
+// One replica's copy of the database: its pages, who may read, who may write, and what became of
+// each commit. Knows neither SQLite (sqlite/vfs.h uses it from above) nor the log
+// (replication/replica.h feeds it from beside).
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "log/replicated_log.h"
+#include "pages/page_store.h"
+#include "pages/writer_queue.h"
+
+namespace aurora {
+
+using Reign = std::uint64_t;  // the epoch of a leader's reign; 0: not leading
+
+// Why a database call was refused; the numbers are part of the C interface (aurora_native.h).
+enum class Refusal : int {
+  none = 0,
+  not_leader = 1,       // nothing was written
+  leadership_lost = 2,  // certainly not in the log
+  outcome_unknown = 3,  // may be in the log: the next leader settles it
+  busy = 4,             // write lock not granted in time
+  not_readable = 5,     // still loading, or the copy failed its check
+  stale_connection = 6, // has seen a version that was taken back: open a new connection
+  closed = 7,
+  timed_out = 8,        // waited for a version or position in vain; says nothing about the commit
+};
+
+struct Verdict {
+  Refusal refusal = Refusal::none;
+  std::string reason;
+  Position position = 0;  // wait_durable: a log position that includes the version
+  bool ok() const { return refusal == Refusal::none; }
+};
+
+class Database {
+ public:
+  Database();
+  ~Database();  // every connection is closed by then
+
+  // --- readers and writers (sqlite/) -----------------------------------------------------------
+
+  // A hold on one version of one page store (the store is replaced when a copy is reloaded).
+  struct View {
+    std::shared_ptr<PageStore> store;
+    Pin* pin = nullptr;
+    std::uint64_t generation = 0;  // changes when versions were taken back or the store replaced
+  };
+  // `latest` views are for the holder of the write lock. Refused: not_readable, closed.
+  Verdict open_view(PageStore::At at, View* view);
+  void close_view(View* view);  // no-op on an empty one
+
+  // Bumped by every rewind that took something back and by every replace().
+  std::uint64_t generation() const;
+
+  WriterQueue& writers();
+
+  // The reign in which a transaction may write now, or 0 and why not.
+  Verdict reign(Reign* reign) const;
+
+  // The last check before a commit is published.
+  Verdict may_commit(Reign reign) const;
+
+  // Publishes a transaction: *version is now the latest. Refused if the reign is over (the check
+  // and the publishing are one step). The caller holds the write lock.
+  Verdict publish(Reign reign, std::vector<PagePtr> pages, std::uint32_t page_count,
+                  std::uint32_t kept, Version* version);
+
+  // Blocks until `version`, published or read in `reign`, is durable; says what became of it:
+  // none, leadership_lost, outcome_unknown, closed; timed_out if it is still open at `deadline`.
+  Verdict wait_durable(Reign reign, Version version, Deadline deadline);
+
+  // --- replication -----------------------------------------------------------------------------
+
+  // Opens for reading / refuses readers with `reason`.
+  void set_readable(bool readable, std::string reason);
+
+  // From here on transactions may be written in `reign`, until end_reign.
+  void begin_reign(Reign reign);
+
+  // Ends it: no more writers; versions above durable are taken back; those that were *sent* (in
+  // the entry under way) get `sent_fate` (outcome_unknown or leadership_lost), those behind it
+  // leadership_lost. Wakes everybody. Returns the number of versions taken back.
+  std::uint64_t end_reign(Refusal sent_fate, std::string reason);
+
+  // Blocks until there is something to collect, `deadline`, or wake(). True: something.
+  bool wait_published(Deadline deadline);
+  void wake();
+
+  bool collect(PageStore::Changes* changes);
+  void make_durable(Position position);  // of the entry; wakes those who wait for it
+  bool apply(std::vector<PagePtr> pages, Version first, Version last, std::uint32_t page_count,
+             std::uint64_t checksum_after, Position position, std::string* reason);
+
+  // Starts again from an empty page store; views on the old one stay readable in memory.
+  void replace();
+
+  // Refuses everything from now on, with `closed`. Wakes everybody.
+  void close();
+
+  // The page store of now; for the replication thread and for stats.
+  std::shared_ptr<PageStore> store() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace aurora

@@ -1,0 +1,130 @@
+// What an entry of the log says: its encoding, its decoding, and every check on the way.
+// The bytes are described in docs/log-format.md; a test holds the two together.
+#pragma once
+
+#include <cstdint>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace aurora {
+
+using Version = std::uint64_t;
+using PageNumber = std::uint32_t;
+inline constexpr std::size_t kPageSize = 4096;
+
+enum class RecordKind : std::uint8_t {
+  leader = 1,      // first entry of a reign
+  heartbeat = 2,   // an idle leader's sign of life
+  batch = 3,       // the pages of versions first..last
+  batch_part = 4,  // a piece of a batch too large for one entry; the last piece is a `batch`
+};
+
+struct RecordHeader {
+  RecordKind kind = RecordKind::heartbeat;
+  std::uint64_t epoch = 0;       // reign of the leader that wrote it: 1, 2, 3 ...
+  Version first_version = 0;     // leader, heartbeat: the version it was written on (first == last)
+  Version last_version = 0;
+  std::uint32_t page_count = 0;  // size of the database after last_version
+  std::uint32_t part = 0;        // batch_part: 0, 1, 2 ...; batch: how many parts came before it
+  std::uint64_t checksum_before = 0;  // of the whole database, rolling (page_store.h)
+  std::uint64_t checksum_after = 0;   // batch_part: equals checksum_before
+  std::uint64_t time_us = 0;          // leader's clock, microseconds since 1970 (UTC)
+  std::uint32_t transactions = 0;     // versions that changed something, for tools
+};
+
+// Who leads: the payload of a `leader` record. Texts are UTF-8, at most 255 bytes each.
+struct LeaderInfo {
+  std::string host;
+  std::string software;       // "aurora-store 0.1.0"
+  std::string instance;       // unique per opened Store, so that a replica knows its own entries
+  std::string schema;         // the application's schema version, or empty
+};
+
+// One changed page in a batch.
+enum class PageChange : std::uint8_t {
+  full = 0,    // 4096 bytes
+  patch = 1,   // the bytes that differ from the page before the batch
+  absent = 2,  // reads as zeros from now on (dropped by a shrink, or never written)
+};
+
+enum class DecodeStatus {
+  ok,
+  not_ours,    // no magic: another application's entry
+  too_new,     // a format version or record kind this release does not know
+  corrupt,     // checksum, lengths or structure are wrong
+};
+
+struct DecodeError {
+  DecodeStatus status = DecodeStatus::ok;
+  std::string reason;  // "format version 7, this release reads up to 1"
+};
+
+// Builds the entries of one batch. Pages are added in ascending order of number; the encoder
+// starts a new entry whenever the compressed one would pass `entry_limit` bytes, so one batch
+// becomes zero or more batch_part entries and one final batch entry.
+class BatchEncoder {
+ public:
+  // `entry_limit`: target for the compressed size of an entry, in bytes.
+  explicit BatchEncoder(std::size_t entry_limit);
+  ~BatchEncoder();
+  BatchEncoder(const BatchEncoder&) = delete;
+  BatchEncoder& operator=(const BatchEncoder&) = delete;
+
+  // Starts a batch; `header.kind`, `part` are the encoder's own business.
+  void begin(const RecordHeader& header);
+
+  // `base` is the page before the batch, or null if it was absent; `page` is null if it is absent
+  // now. Chooses full or patch, whichever is smaller. Returns true when an entry is complete:
+  // take it with take_part() before adding more.
+  bool add(PageNumber number, const std::uint8_t* base, const std::uint8_t* page);
+  std::string take_part();
+
+  // The final entry.
+  std::string finish();
+
+ private:
+  struct Impl;
+  Impl* impl_;
+};
+
+std::string encode_leader(const RecordHeader& header, const LeaderInfo& info);
+std::string encode_heartbeat(const RecordHeader& header);
+
+// Reads the header and checks magic, version, kind, lengths and the checksum over the whole entry.
+DecodeError decode_header(std::string_view entry, RecordHeader* header);
+
+DecodeError decode_leader(std::string_view entry, LeaderInfo* info);
+
+// One change of a decoded batch. For `patch`, call apply_patch on a copy of the base page.
+struct DecodedPage {
+  PageNumber number = 0;
+  PageChange change = PageChange::full;
+  const std::uint8_t* data = nullptr;  // full: 4096 bytes; patch: its encoded runs
+  std::size_t size = 0;
+};
+
+// The changes of a batch or batch_part entry, checked completely before the first is handed out:
+// numbers ascend and are 1..page_count of the header, patches stay inside their page, and the
+// decompressed size is bounded before a byte is allocated.
+class BatchDecoder {
+ public:
+  BatchDecoder();
+  ~BatchDecoder();
+  BatchDecoder(const BatchDecoder&) = delete;
+  BatchDecoder& operator=(const BatchDecoder&) = delete;
+
+  // decode_header() first. The pages point into the decoder's buffer until the next decode().
+  DecodeError decode(std::string_view entry, const RecordHeader& header);
+  const std::vector<DecodedPage>& pages() const;
+
+ private:
+  struct Impl;
+  Impl* impl_;
+};
+
+// Overwrites the bytes that a (checked) patch names.
+void apply_patch(const DecodedPage& patch, std::uint8_t* page);
+
+}  // namespace aurora
