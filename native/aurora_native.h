@@ -110,8 +110,9 @@ typedef struct {
   const char* metrics_prefix;      /* "" or "name/" */
 } aur_mesos_log_options;
 
-/* The caller has made sure of the directory, its LOCK and its LevelDB (aurora_store/log/preflight):
- * on an unusable one libmesos ends the process. Null on failure. */
+/* The caller has made sure of the directory, its LOCK and its LevelDB, and of ZooKeeper
+ * (aurora_store/log/directory.py, zookeeper.py): on unusable ones libmesos ends the process. Null on
+ * failure. */
 aur_log* aur_log_open_mesos(const aur_mesos_log_options* options, aur_outcome* outcome);
 
 void aur_log_close(aur_log* log); /* ends all calls; idempotent */
@@ -156,7 +157,7 @@ typedef struct {
   uint64_t buffered_bytes_max;
 } aur_stream_progress;
 
-/* The log must outlive the stream. */
+/* Null if there is no memory or thread for it. */
 aur_stream* aur_stream_open(aur_log* log, const aur_stream_options* options);
 aur_entries* aur_stream_next(aur_stream* stream, double timeout_s, aur_outcome* outcome);
 void aur_stream_get_progress(aur_stream* stream, aur_stream_progress* progress);
@@ -288,7 +289,8 @@ void aur_connection_wait(aur_connection* connection, double timeout_s, aur_outco
 /* 1 while aur_connection_wait has something to wait for or to report. */
 int aur_connection_unsettled(aur_connection* connection);
 
-/* Why the VFS last refused something on this connection (and forgets it); AUR_OK if it did not. */
+/* Why the VFS last refused something on this connection (and forgets it); AUR_OK if it did not.
+ * AUR_OK with a reason: a file that cannot be opened through this VFS, for the calling thread. */
 void aur_connection_refusal(aur_connection* connection, aur_outcome* outcome);
 
 /* 1 if the connection must be closed and a new one opened: it has seen what was taken back. */

@@ -1,10 +1,10 @@
 // Reads a range of a log, or a log for ever, in order and without gaps, in bounded memory.
 //
 // A thread of its own reads ahead in windows (small at first, so that the first entry comes at
-// once; then up to `window_bytes`), at most two windows before the consumer. Windows overlap by one
-// position, because a log does not notice a hole at the end of what is read
-// (ReplicatedLog::read). Positions that hold no entry are skipped knowingly: position() moves over
-// them.
+// once; then up to `window_bytes`), at most two windows before the consumer. A log does not notice
+// a hole at the end of what is read (ReplicatedLog::read), so a window counts up to its last entry,
+// and the next one begins right after that. Positions that hold no entry are skipped knowingly:
+// progress().next moves over them.
 //
 // When the local replica lacks a position, or does not learn one for `catchup_after`, the stream
 // calls catchup() and goes on. At the end of the log a stream without `to` polls, first often, then

@@ -23,16 +23,26 @@ class MemoryLog : public ReplicatedLog {
   explicit MemoryLog(std::shared_ptr<MemoryEnsemble> ensemble);
   ~MemoryLog() override;
 
-  // Fires after `countdown` more appends of this replica, `times` times (-1: for ever).
+  // Fires after `countdown` more appends of this replica as elected writer, `times` times (-1: for
+  // ever). All armed faults count every append, whichever of them decides it. Arming a fault again
+  // replaces it; `times` 0 disarms it.
   //   lost-promise                 append answers none; the entry is not in the log
   //   lost-promise-but-in-log      append answers none; the next election keeps the entry
   //   append-fails-but-is-in-log   no answer (waits for the deadline); the next election keeps it
-  //   append-fails-and-is-not      no answer (waits for the deadline); the next election fills a no-op
-  //   no-quorum                    elect and append wait for their deadline; nothing is written
-  //   slow                         append takes `amount` milliseconds
-  //   competing-writer             another writer is elected and appends a foreign entry just before
+  //   append-fails-and-is-not      no answer (waits for the deadline); the next election fills in a
+  //                                no-op
+  //   no-quorum                    elect, append and truncate (it counts them all) wait for their
+  //                                deadline; nothing is written
+  //   slow                         append takes `amount` milliseconds; no answer if the deadline is
+  //                                earlier: the next election keeps the entry
+  //   competing-writer             another writer is elected and appends a foreign entry just
+  //                                before; append answers none
   //   corrupt-entry                the entry is written with byte `amount` (modulo size) flipped
-  //   hole                         this replica does not hear of its peers' next entries until catchup()
+  //   hole                         this replica does not hear of its peers' entries, and
+  //   unlearned                    it hears of them, but not that they are agreed: both count the
+  //                                peers' entries instead of its own appends, and end with
+  //                                catchup() (which, like the real one, leaves the log's last
+  //                                position as it is) or elect()
   // Returns false for an unknown name.
   bool arm(const std::string& name, int countdown, int times, std::uint64_t amount);
   void clear_faults();

@@ -80,27 +80,32 @@ class Database {
   // Opens for reading / refuses readers with `reason`.
   void set_readable(bool readable, std::string reason);
 
-  // From here on transactions may be written in `reign`, until end_reign.
+  // From here on transactions may be written in `reign`, until end_reign. No reign is on now;
+  // reigns ascend. Does nothing on a closed database.
   void begin_reign(Reign reign);
 
   // Ends it: no more writers; versions above durable are taken back; those that were *sent* (in
   // the entry under way) get `sent_fate` (outcome_unknown or leadership_lost), those behind it
-  // leadership_lost. Wakes everybody. Returns the number of versions taken back.
+  // leadership_lost. Wakes everybody. Returns the number of versions taken back; 0 if no reign is
+  // on.
   std::uint64_t end_reign(Refusal sent_fate, std::string reason);
 
   // Blocks until there is something to collect, `deadline`, or wake(). True: something.
   bool wait_published(Deadline deadline);
   void wake();
 
+  // As those of PageStore. `position`: of the entry. make_durable wakes those who wait for it;
+  // apply is for a time without a reign, as is replace.
   bool collect(PageStore::Changes* changes);
-  void make_durable(Position position);  // of the entry; wakes those who wait for it
+  void make_durable(Position position);
   bool apply(std::vector<PagePtr> pages, Version first, Version last, std::uint32_t page_count,
              std::uint64_t checksum_after, Position position, std::string* reason);
 
   // Starts again from an empty page store; views on the old one stay readable in memory.
   void replace();
 
-  // Refuses everything from now on, with `closed`. Wakes everybody.
+  // Refuses everything from now on, with `closed`, but for wait_durable where the answer is known.
+  // Wakes everybody. A reign that is on can still be ended.
   void close();
 
   // The page store of now; for the replication thread and for stats.

@@ -4,13 +4,13 @@
 //
 // A *version* is one committed transaction. Three of them matter:
 //   durable <= sent <= latest
-// `latest` is what the next writer builds on, `sent` has been collected for the log, `durable` is on
-// a quorum of replicas and is all that readers ever see. A standby applies versions that are durable
-// already, so there all three are equal.
+// `latest` is what the next writer builds on, `sent` has been collected for the log, `durable` is
+// on a quorum of replicas and is all that readers ever see. A standby applies versions that are
+// durable already, so there all three are equal.
 //
 // Who may call what: pin, unpin, find, stats: any thread. publish: the one writer. apply, collect,
 // make_durable, rewind: the one replication thread. publish and apply never happen in the same
-// reign (Database sees to that).
+// reign, nor publish during a rewind (Database sees to both).
 //
 // How find() needs no lock: the table's cells and `Page::older` are atomic pointers, pages are
 // immutable once linked, and a page is freed only when a newer one of the same number is at or
@@ -54,7 +54,8 @@ std::uint64_t page_hash(PageNumber number, const std::uint8_t* bytes);
 struct Pin {
   Version version = 0;
   std::uint32_t page_count = 0;
-  Version floor = 0;                // keeps pages alive from here on; < version once doomed
+  Version floor = 0;                // keeps pages alive from here on: durable when it was taken
+  std::uint64_t serial = 0;         // counts the pins of a store
   std::atomic<bool> doomed{false};  // its version was taken back: whatever it reads is void
   Pin* previous = nullptr;
   Pin* next = nullptr;
@@ -78,7 +79,8 @@ class PageStore {
 
   // Makes `pages` (any order, distinct numbers; those past `page_count` are dropped) the version
   // after `latest`, and returns it. Pages above `kept` that are not among them become absent:
-  // `kept` is the smallest size the transaction ever cut the database to.
+  // `kept` is the smallest size the transaction ever cut the database to. If it throws
+  // (bad_alloc), nothing has changed.
   Version publish(std::vector<PagePtr> pages, std::uint32_t page_count, std::uint32_t kept);
 
   // What the versions after `sent` changed, each page once, in ascending order. Marks them sent.
@@ -118,7 +120,7 @@ class PageStore {
     std::uint64_t checksum = 0;             // of durable
     std::uint64_t pages_held = 0;           // pages with bytes in memory, all versions
     std::uint64_t pins = 0;
-    Version oldest_pin = 0;                 // 0: none
+    Version oldest_pin = 0;                 // durable when it was taken; 0: none
   };
   Stats stats() const;
 

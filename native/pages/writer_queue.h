@@ -21,7 +21,7 @@ class WriterQueue {
   // wakes exactly one.
   Result acquire(Owner owner, Deadline deadline);
 
-  // Takes the lock only if it is free and nobody waits.
+  // Takes the lock only if it is free and nobody waits. True as well if `owner` holds it already.
   bool try_acquire(Owner owner);
 
   // Hands the lock to the first in line. Does nothing unless `owner` holds it.
@@ -36,9 +36,9 @@ class WriterQueue {
  private:
   struct Waiter;
   mutable std::mutex mutex_;
-  Owner holder_ = nullptr;          // guarded by mutex_
-  bool open_ = false;               // guarded by mutex_
-  std::deque<Waiter*> line_;        // guarded by mutex_
+  Owner holder_ = nullptr;     // guarded by mutex_
+  bool open_ = false;          // guarded by mutex_
+  std::deque<Waiter*> line_;   // guarded by mutex_; empty while shut
 };
 
 }  // namespace aurora

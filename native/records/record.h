@@ -45,7 +45,7 @@ struct LeaderInfo {
 // One changed page in a batch.
 enum class PageChange : std::uint8_t {
   full = 0,    // 4096 bytes
-  patch = 1,   // the bytes that differ from the page before the batch
+  patch = 1,   // what differs from the page before the batch (patch.h)
   absent = 2,  // reads as zeros from now on (dropped by a shrink, or never written)
 };
 
@@ -76,8 +76,9 @@ class BatchEncoder {
   void begin(const RecordHeader& header);
 
   // `base` is the page before the batch, or null if it was absent; `page` is null if it is absent
-  // now. Chooses full or patch, whichever is smaller. Returns true when an entry is complete:
-  // take it with take_part() before adding more.
+  // now. Chooses full or patch, whichever is smaller; leaves out a page that equals its base, and
+  // one past header.page_count (the size says that it is gone). Returns true when an entry is
+  // complete: take it with take_part() before adding more.
   bool add(PageNumber number, const std::uint8_t* base, const std::uint8_t* page);
   std::string take_part();
 
@@ -92,7 +93,8 @@ class BatchEncoder {
 std::string encode_leader(const RecordHeader& header, const LeaderInfo& info);
 std::string encode_heartbeat(const RecordHeader& header);
 
-// Reads the header and checks magic, version, kind, lengths and the checksum over the whole entry.
+// Reads the header and checks magic, the checksum over the whole entry, version, kind and lengths.
+// Leaves `header` alone unless ok.
 DecodeError decode_header(std::string_view entry, RecordHeader* header);
 
 DecodeError decode_leader(std::string_view entry, LeaderInfo* info);
@@ -124,7 +126,7 @@ class BatchDecoder {
   Impl* impl_;
 };
 
-// Overwrites the bytes that a (checked) patch names.
+// Turns `page`, which holds the base, into what it became. The patch comes from a BatchDecoder.
 void apply_patch(const DecodedPage& patch, std::uint8_t* page);
 
 }  // namespace aurora

@@ -1,0 +1,46 @@
+"""The command line: one command, ``aurora-store``, one module per group of subcommands.
+
+A group is a click group in a module of its own, added to `main` below. What every command gets from
+here: errors as one text or one JSON object on stderr with the exit code of their class (`errors`),
+tables and progress that suit a terminal or a pipe (`output`).
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import click
+
+from aurora_store.cli.errors import RenderingGroup
+from aurora_store.cli.libmesos import libmesos
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    try:
+        version = metadata.version("aurora-store")
+    except metadata.PackageNotFoundError:
+        version = "unknown (not installed)"
+    click.echo(f"aurora-store {version}")
+    ctx.exit()
+
+
+@click.group(cls=RenderingGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def main() -> None:
+    """A SQL store whose transaction log is the Mesos replicated log.
+
+    Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage,
+    130 interrupted; each kind of error has one of its own, and a code you do not know is a failure.
+    """
+
+
+main.add_command(libmesos)

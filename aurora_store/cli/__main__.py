@@ -1,0 +1,5 @@
+"""``python -m aurora_store.cli`` is ``aurora-store``."""
+
+from aurora_store.cli import main
+
+main(prog_name="aurora-store")

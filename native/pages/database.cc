@@ -1,0 +1,302 @@
+// See database.h. Two locks: `publishing` is held while a transaction is published (which hashes
+// its pages) and while versions are taken back, so that nothing slips in after a rewind; `mutex`
+// is held for moments only, for everything else. Order: publishing, mutex, the store's own.
+#include "pages/database.h"
+
+#include <atomic>
+#include <cassert>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "pages/handoff.h"
+
+namespace aurora {
+namespace {
+
+// Reigns whose end is remembered, for late questions about their commits.
+constexpr std::size_t kRemembered = 256;
+
+}  // namespace
+
+struct Database::Impl {
+  // How a reign ended.
+  struct Ended {
+    Version durable = 0;
+    Version sent = 0;
+    Refusal sent_fate = Refusal::none;
+    std::string reason;
+    Position position = 0;  // of the newest durable entry
+  };
+  struct Waiter {
+    Handoff<Verdict> verdict;
+    bool taken = false;  // guarded by mutex: off the list, the verdict is on its way
+  };
+  using Waiters = std::multimap<Version, Waiter*>;
+
+  std::mutex publishing;                      // held while versions are added or taken back
+  mutable std::mutex mutex;                   // guards everything below
+  std::shared_ptr<PageStore> store = std::make_shared<PageStore>();
+  std::atomic<std::uint64_t> generation{1};   // written under mutex, read without
+  bool readable = false;
+  std::string unreadable_reason = "the database is still loading";
+  bool closed = false;
+
+  Reign reign = 0;
+  std::string no_reign_reason = "this replica does not lead";
+  std::map<Reign, Ended> ended;
+  Reign forgotten = 0;                        // the newest reign that `ended` has no room for
+
+  Version published = 0, sent = 0, durable = 0;  // as far as this side was told
+  Position position = 0;                         // of the newest durable entry
+  Waiters waiters;                               // for versions of this reign above durable
+
+  std::condition_variable something_published;   // one thread waits: replication
+  bool woken = false;
+
+  WriterQueue writers;
+
+  std::shared_ptr<PageStore> current_store() const {
+    std::lock_guard<std::mutex> lock(mutex);
+    return store;
+  }
+
+  // The functions below: mutex is held.
+  Verdict may_write(Reign in) const;
+  Verdict settled(Reign in, Version version) const;
+  std::vector<Waiter*> take_waiters(Waiters::iterator end);
+  void wake();
+};
+
+Verdict Database::Impl::may_write(Reign in) const {
+  if (closed) return {Refusal::closed, "the database is closed", 0};
+  if (in != 0 && in == reign) return {};
+  if (in == 0) return {Refusal::not_leader, no_reign_reason, 0};
+  const auto end = ended.find(in);
+  return {Refusal::leadership_lost, end == ended.end() ? no_reign_reason : end->second.reason, 0};
+}
+
+// What became of a version of a reign that is over, or never began.
+Verdict Database::Impl::settled(Reign in, Version version) const {
+  const auto end = ended.find(in);
+  if (end != ended.end()) {
+    const Ended& its = end->second;
+    if (version <= its.durable) return {Refusal::none, {}, its.position};
+    return {version <= its.sent ? its.sent_fate : Refusal::leadership_lost, its.reason, 0};
+  }
+  if (in != 0 && in <= forgotten) {
+    return {Refusal::outcome_unknown, "that reign ended too long ago", 0};
+  }
+  if (version <= durable) return {Refusal::none, {}, position};
+  return {Refusal::leadership_lost, "no such version was published in that reign", 0};
+}
+
+std::vector<Database::Impl::Waiter*> Database::Impl::take_waiters(Waiters::iterator end) {
+  std::vector<Waiter*> taken;
+  for (auto i = waiters.begin(); i != end; i = waiters.erase(i)) {
+    i->second->taken = true;
+    taken.push_back(i->second);
+  }
+  return taken;
+}
+
+void Database::Impl::wake() {
+  woken = true;
+  something_published.notify_all();
+}
+
+Database::Database() : impl_(std::make_unique<Impl>()) {}
+Database::~Database() = default;
+
+Verdict Database::open_view(PageStore::At at, View* view) {
+  std::lock_guard<std::mutex> lock(impl_->mutex);
+  if (impl_->closed) return {Refusal::closed, "the database is closed", 0};
+  if (!impl_->readable) return {Refusal::not_readable, impl_->unreadable_reason, 0};
+  view->pin = impl_->store->pin(at);  // with the mutex held: pin and generation belong together
+  view->store = impl_->store;
+  view->generation = impl_->generation.load(std::memory_order_relaxed);
+  return {};
+}
+
+void Database::close_view(View* view) {
+  if (view->pin) view->store->unpin(view->pin);
+  *view = View{};
+}
+
+std::uint64_t Database::generation() const {
+  return impl_->generation.load(std::memory_order_acquire);
+}
+
+WriterQueue& Database::writers() { return impl_->writers; }
+
+Verdict Database::reign(Reign* reign) const {
+  std::lock_guard<std::mutex> lock(impl_->mutex);
+  *reign = impl_->closed ? 0 : impl_->reign;
+  return impl_->may_write(impl_->reign);
+}
+
+Verdict Database::may_commit(Reign reign) const {
+  std::lock_guard<std::mutex> lock(impl_->mutex);
+  return impl_->may_write(reign);
+}
+
+Verdict Database::publish(Reign reign, std::vector<PagePtr> pages, std::uint32_t page_count,
+                          std::uint32_t kept, Version* version) {
+  std::lock_guard<std::mutex> publishing(impl_->publishing);
+  std::shared_ptr<PageStore> store;
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    if (Verdict verdict = impl_->may_write(reign); !verdict.ok()) return verdict;
+    store = impl_->store;
+  }
+  *version = store->publish(std::move(pages), page_count, kept);
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    impl_->published = *version;
+  }
+  impl_->something_published.notify_one();  // costs no system call unless the thread sleeps
+  return {};
+}
+
+Verdict Database::wait_durable(Reign reign, Version version, Deadline deadline) {
+  Impl::Waiter self;
+  Impl::Waiters::iterator place;
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    if (reign == 0 || reign != impl_->reign) return impl_->settled(reign, version);
+    if (version <= impl_->durable) return {Refusal::none, {}, impl_->position};
+    if (impl_->closed) return {Refusal::closed, "the database was closed meanwhile", 0};
+    place = impl_->waiters.emplace(version, &self);
+  }
+  if (std::optional<Verdict> verdict = self.verdict.take_until(deadline)) return *verdict;
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    if (!self.taken) {
+      impl_->waiters.erase(place);
+      return {Refusal::timed_out, "the commit is not on a quorum of replicas yet", 0};
+    }
+  }
+  return self.verdict.take();
+}
+
+void Database::set_readable(bool readable, std::string reason) {
+  std::lock_guard<std::mutex> lock(impl_->mutex);
+  impl_->readable = readable;
+  impl_->unreadable_reason = std::move(reason);
+}
+
+void Database::begin_reign(Reign reign) {
+  std::lock_guard<std::mutex> lock(impl_->mutex);
+  assert(reign != 0 && impl_->reign == 0);
+  if (impl_->closed) return;
+  impl_->reign = reign;
+  impl_->writers.open();
+}
+
+std::uint64_t Database::end_reign(Refusal sent_fate, std::string reason) {
+  std::vector<std::pair<Impl::Waiter*, Verdict>> answers;
+  std::uint64_t taken_back = 0;
+  {
+    std::lock_guard<std::mutex> publishing(impl_->publishing);
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    if (impl_->reign == 0) return 0;
+    const Reign reign = impl_->reign;
+    impl_->ended[reign] = {impl_->durable, impl_->sent, sent_fate, reason, impl_->position};
+    if (impl_->ended.size() > kRemembered) {
+      impl_->forgotten = impl_->ended.begin()->first;
+      impl_->ended.erase(impl_->ended.begin());
+    }
+    impl_->reign = 0;
+    impl_->no_reign_reason = std::move(reason);
+    impl_->published = impl_->sent = impl_->durable;
+    taken_back = impl_->store->rewind();
+    if (taken_back > 0) impl_->generation.fetch_add(1, std::memory_order_release);
+
+    for (const auto& [version, waiter] : impl_->waiters) {
+      answers.emplace_back(waiter, impl_->settled(reign, version));
+    }
+    impl_->take_waiters(impl_->waiters.end());
+    impl_->writers.shut();
+    impl_->wake();
+  }
+  for (auto& [waiter, verdict] : answers) waiter->verdict.give(std::move(verdict));
+  return taken_back;
+}
+
+bool Database::wait_published(Deadline deadline) {
+  std::unique_lock<std::mutex> lock(impl_->mutex);
+  impl_->something_published.wait_until(lock, deadline, [this] {
+    return impl_->published > impl_->sent || impl_->woken || impl_->closed;
+  });
+  impl_->woken = false;
+  return impl_->published > impl_->sent;
+}
+
+void Database::wake() {
+  std::lock_guard<std::mutex> lock(impl_->mutex);
+  impl_->wake();
+}
+
+bool Database::collect(PageStore::Changes* changes) {
+  if (!impl_->current_store()->collect(changes)) return false;
+  std::lock_guard<std::mutex> lock(impl_->mutex);
+  impl_->sent = changes->last;
+  return true;
+}
+
+void Database::make_durable(Position position) {
+  impl_->current_store()->make_durable();  // who is woken next reads what it has written
+  std::vector<Impl::Waiter*> ready;
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    impl_->durable = impl_->sent;
+    impl_->position = position;
+    ready = impl_->take_waiters(impl_->waiters.upper_bound(impl_->durable));
+  }
+  for (Impl::Waiter* waiter : ready) waiter->verdict.give({Refusal::none, {}, position});
+}
+
+bool Database::apply(std::vector<PagePtr> pages, Version first, Version last,
+                     std::uint32_t page_count, std::uint64_t checksum_after, Position position,
+                     std::string* reason) {
+  const std::shared_ptr<PageStore> store = impl_->current_store();
+  if (!store->apply(std::move(pages), first, last, page_count, checksum_after, reason)) {
+    return false;
+  }
+  std::lock_guard<std::mutex> lock(impl_->mutex);
+  assert(impl_->reign == 0);
+  impl_->published = impl_->sent = impl_->durable = last;
+  impl_->position = position;
+  return true;
+}
+
+void Database::replace() {
+  auto fresh = std::make_shared<PageStore>();
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    assert(impl_->reign == 0);
+    impl_->store.swap(fresh);
+    impl_->generation.fetch_add(1, std::memory_order_release);
+    impl_->published = impl_->sent = impl_->durable = 0;
+    impl_->position = 0;
+  }
+  // The old store goes here, outside the mutex, or with the last view on it.
+}
+
+void Database::close() {
+  std::vector<Impl::Waiter*> waiters;
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    impl_->closed = true;
+    waiters = impl_->take_waiters(impl_->waiters.end());
+    impl_->writers.shut();
+    impl_->wake();
+  }
+  for (Impl::Waiter* waiter : waiters) {
+    waiter->verdict.give({Refusal::closed, "the database was closed meanwhile", 0});
+  }
+}
+
+std::shared_ptr<PageStore> Database::store() const { return impl_->current_store(); }
+
+}  // namespace aurora
