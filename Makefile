@@ -1,0 +1,102 @@
+# Every target that has a `##` comment is listed by `make help`.
+
+PYTHON ?= python3
+FUZZ_CXX ?= $(firstword $(shell command -v clang++) $(wildcard /usr/bin/clang++-*))
+FUZZ_SECONDS ?= 600
+JOBS ?= 2
+DEMO_ARGS ?=
+
+PACKAGES := libsqlite3-dev libzstd-dev libxxhash-dev doctest-dev cmake g++ make zookeeper \
+            default-jre-headless
+FUZZERS := $(basename $(notdir $(wildcard native/fuzz/fuzz_*.cc)))
+INSTALLED := .venv/.installed
+BUILD_INPUTS := setup.py pyproject.toml $(shell find native -not -path 'native/tests*' \
+                  -not -path 'native/fuzz*' -type f)
+
+# Prerequisites are steps, in this order.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help deps venv libmesos test native-test asan tsan fuzz lint demo bench soak clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1: \2/p' $(MAKEFILE_LIST)
+
+deps: ## Install the Debian packages that are missing
+	@missing=; \
+	for package in $(PACKAGES); do \
+	  dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed \
+	    || missing="$$missing $$package"; \
+	done; \
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	$(PYTHON) -c 'import os, sysconfig; \
+	  os.stat(os.path.join(sysconfig.get_path("include"), "Python.h"))' 2>/dev/null \
+	    || missing="$$missing python3-dev"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	echo "Missing Debian packages:$$missing"; \
+	root=; \
+	if [ "$$(id -u)" != 0 ]; then root=sudo; fi; \
+	if ! command -v apt-get >/dev/null || ! $$root true; then \
+	  echo "Cannot install them from here (no apt-get, or no rights). Please have them installed," \
+	       "then run make again." >&2; \
+	  exit 1; \
+	fi; \
+	$$root apt-get update -q && \
+	  $$root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing
+
+venv: deps $(INSTALLED) ## Create .venv with the package, its native part and the test tools
+
+$(INSTALLED): $(BUILD_INPUTS)
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	touch $@
+
+libmesos: venv ## Fetch libmesos, unless it is already there
+	.venv/bin/aurora-store libmesos fetch
+
+test: deps venv libmesos native-test ## Run all tests: C++, SQLAlchemy's suite, Python
+	.venv/bin/python -m pytest tests/dialect -c tests/dialect/pytest.ini -q
+	.venv/bin/python -m pytest
+
+native-test: deps ## Build and run the C++ unit tests
+	cmake -S native -B build/native -DAURORA_TESTS=ON
+	cmake --build build/native --parallel $(JOBS)
+	ctest --test-dir build/native --output-on-failure
+
+asan: deps ## Run the C++ unit tests under the address and undefined-behaviour sanitizers
+	cmake -S native -B build/asan -DAURORA_TESTS=ON -DAURORA_SANITIZE=address,undefined
+	cmake --build build/asan --parallel $(JOBS)
+	ctest --test-dir build/asan --output-on-failure
+
+tsan: deps ## Run the C++ unit tests under the thread sanitizer
+	cmake -S native -B build/tsan -DAURORA_TESTS=ON -DAURORA_SANITIZE=thread
+	cmake --build build/tsan --parallel $(JOBS)
+	ctest --test-dir build/tsan --output-on-failure
+
+fuzz: deps ## Run each fuzzer for FUZZ_SECONDS (600); needs clang
+	@test -n "$(FUZZ_CXX)" || { echo "clang++ is missing: install clang" >&2; exit 1; }
+	cmake -S native -B build/fuzz -DAURORA_FUZZ=ON -DCMAKE_CXX_COMPILER=$(FUZZ_CXX)
+	cmake --build build/fuzz --parallel $(JOBS) --target $(FUZZERS)
+	set -e; for fuzzer in $(FUZZERS); do \
+	  mkdir -p build/fuzz/corpus/$$fuzzer; \
+	  build/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/ \
+	    build/fuzz/corpus/$$fuzzer; \
+	done
+
+lint: venv ## Check style and types of the Python code
+	.venv/bin/ruff check .
+	.venv/bin/mypy --strict aurora_store
+
+demo: venv libmesos ## Run the demonstration, with DEMO_ARGS
+	.venv/bin/aurora-store demo $(DEMO_ARGS)
+
+bench: venv libmesos ## Run the benchmarks
+	.venv/bin/python -m benchmarks
+
+soak: venv libmesos ## Run the long tests that end replicas at random
+	SOAK=1 .venv/bin/python -m pytest tests/soak -q -s
+
+clean: ## Remove all that was built, and .venv
+	rm -rf build dist *.egg-info .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find aurora_store -name '*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

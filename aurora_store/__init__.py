@@ -1,0 +1,26 @@
+"""SQLite whose transaction log is the Mesos replicated log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from aurora_store.status import LeadTiming, State, Status
+    from aurora_store.store import Store
+
+__all__ = ["LeadTiming", "State", "Status", "Store", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that `aurora-store libmesos fetch` works before the native part is built.
+    if name == "Store":
+        from aurora_store.store import Store
+
+        return Store
+    if name in ("LeadTiming", "State", "Status"):
+        from aurora_store import status
+
+        return getattr(status, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

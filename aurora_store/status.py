@@ -1,0 +1,151 @@
+"""What a store is doing, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from aurora_store.log import Position
+from aurora_store.native import ffi, lib, text
+
+__all__ = ["LeadTiming", "State", "Status", "read_status"]
+
+
+class State(Enum):
+    """Where a replica is in its life: ``opening -> standby -> electing -> leading -> standby``."""
+
+    OPENING = "opening"
+    STANDBY = "standby"
+    ELECTING = "electing"
+    LEADING = "leading"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+_STATES = {
+    lib.AUR_OPENING: State.OPENING,
+    lib.AUR_STANDBY: State.STANDBY,
+    lib.AUR_ELECTING: State.ELECTING,
+    lib.AUR_LEADING: State.LEADING,
+    lib.AUR_FAILED_STATE: State.FAILED,
+    lib.AUR_CLOSED_STATE: State.CLOSED,
+}
+
+
+@dataclass(frozen=True)
+class LeadTiming:
+    """How long each step of becoming leader took, in seconds.
+
+    Attributes:
+        position: of this reign's LEADER entry.
+        election_s: until a quorum promised to follow no older leader.
+        catch_up_s: reading what the log had beyond this replica's copy.
+        leader_entry_s: until the LEADER entry was on a quorum.
+    """
+
+    position: Position
+    election_s: float
+    catch_up_s: float
+    leader_entry_s: float
+
+
+@dataclass(frozen=True)
+class Status:
+    """A replica's state, position, lag and counters at one moment. Counters begin at its opening.
+
+    Attributes:
+        state: see `State`.
+        reason: of the last step down, reload or failure; empty if there was none.
+        epoch: reign of the leader last heard of.
+        leader_host: that leader's host, as it called itself.
+        leader_instance: unique per opened store.
+        leader_software: its release.
+        position: of the last entry applied, or, on the leader, made durable.
+        log_ending: end of the log as last seen; ``log_ending - position`` is the lag in entries.
+        version: durable version of the database: transactions since the beginning.
+        latest_version: on the leader, what the next writer builds on.
+        pages: size of the database, in pages of 4096 bytes.
+        checksum: of the durable version; equal on all replicas at the same version.
+        last_entry_age_s: since the last entry; ``None`` if none was seen yet.
+        entries_applied, bytes_applied: read from the log.
+        appends, bytes_appended: written to it.
+        transactions: made durable as the leader.
+        heartbeats: appended as the leader.
+        catchups: how often the local replica had to ask the others for what it lacked.
+        rewinds, versions_taken_back: on lost leadership.
+        reloads: copies dropped because they failed a check.
+        writers_waiting: transactions in line for the write lock.
+        pages_held: pages in memory, all versions.
+        readers: open transactions.
+        oldest_reader_version: what the oldest of them keeps alive; 0: none.
+    """
+
+    state: State
+    reason: str
+    epoch: int
+    leader_host: str
+    leader_instance: str
+    leader_software: str
+    position: Position
+    log_ending: Position
+    version: int
+    latest_version: int
+    pages: int
+    checksum: int
+    last_entry_age_s: float | None
+    entries_applied: int
+    bytes_applied: int
+    appends: int
+    bytes_appended: int
+    transactions: int
+    heartbeats: int
+    catchups: int
+    rewinds: int
+    versions_taken_back: int
+    reloads: int
+    writers_waiting: int
+    pages_held: int
+    readers: int
+    oldest_reader_version: int
+
+
+def state_of(number: int) -> State:
+    """The state that a native number stands for."""
+    return _STATES[number]
+
+
+def read_status(store: Any) -> Status:
+    """The status of a native store."""
+    raw = ffi.new("aur_store_status *")
+    lib.aur_store_get_status(store, raw)
+    age = raw.last_entry_age_us
+    return Status(
+        state=state_of(raw.state),
+        reason=text(raw.reason),
+        epoch=raw.epoch,
+        leader_host=text(raw.leader_host),
+        leader_instance=text(raw.leader_instance),
+        leader_software=text(raw.leader_software),
+        position=Position(raw.position),
+        log_ending=Position(raw.log_ending),
+        version=raw.durable_version,
+        latest_version=raw.latest_version,
+        pages=raw.page_count,
+        checksum=raw.checksum,
+        last_entry_age_s=None if age < 0 else age / 1e6,
+        entries_applied=raw.entries_applied,
+        bytes_applied=raw.bytes_applied,
+        appends=raw.appends,
+        bytes_appended=raw.bytes_appended,
+        transactions=raw.transactions,
+        heartbeats=raw.heartbeats,
+        catchups=raw.catchups,
+        rewinds=raw.rewinds,
+        versions_taken_back=raw.versions_taken_back,
+        reloads=raw.reloads,
+        writers_waiting=raw.writers_waiting,
+        pages_held=raw.pages_held,
+        readers=raw.pins,
+        oldest_reader_version=raw.oldest_pin,
+    )

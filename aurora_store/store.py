@@ -1,0 +1,294 @@
+"""A store: one replica of a SQL database whose transaction log is the Mesos replicated log.
+
+    with Store.open("/var/lib/scheduler") as store:
+        store.lead()
+        with store.begin() as connection:
+            connection.execute(text("CREATE TABLE task (id TEXT PRIMARY KEY, status TEXT)"))
+
+Every replica of a scheduler opens one. The one that leads writes; the others follow the log, can be
+read, and take over within milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
+
+from aurora_store import __version__, driver
+from aurora_store.dialect import create_engine
+from aurora_store.errors import (
+    Corrupt,
+    FormatTooNew,
+    LogTruncated,
+    LogUnavailable,
+    NotLeader,
+    StoreClosed,
+    WaitTimeout,
+)
+from aurora_store.log import Log, Position
+from aurora_store.native import Outcome, c_text, call, ffi, lib
+from aurora_store.status import LeadTiming, State, Status, read_status, state_of
+
+__all__ = ["Store"]
+
+_POOL_SIZE = 16
+_MAX_OVERFLOW = 256
+
+
+class Store:
+    """One replica. Any thread may use it at any time. Made by `Store.open`."""
+
+    def __init__(
+        self,
+        log: Log,
+        *,
+        name: str | None = None,
+        begin_timeout: float = 30.0,
+        append_timeout: float = 10.0,
+        heartbeat: float = 1.0,
+        entry_limit: int = 1 << 20,
+    ) -> None:
+        """Takes over an opened log, and closes it when it is closed. See `open` for the rest."""
+        self._log = log
+        self._closed = False
+        self.name = name or uuid.uuid4().hex
+        self.instance = uuid.uuid4().hex
+        texts = {
+            "host": c_text(socket.gethostname()[:255]),
+            "software": c_text(f"aurora-store {__version__}"),
+            "instance": c_text(self.instance),
+        }
+        options = ffi.new("aur_store_options *", texts)
+        options.append_timeout_s = append_timeout
+        options.heartbeat_s = heartbeat
+        options.entry_limit_bytes = entry_limit
+        native = lib.aur_store_open(log.handle, options)
+        if native == ffi.NULL:
+            raise MemoryError("no memory for a store")
+        self._native = ffi.gc(native, lib.aur_store_free)
+        handle = driver.StoreHandle(self._native, begin_timeout_s=begin_timeout)
+        driver.register(self.name, handle)
+        pool = {"pool_size": _POOL_SIZE, "max_overflow": _MAX_OVERFLOW}
+        self._engine = create_engine(handle, **pool)
+        self._read_engine = create_engine(handle, read_only=True, **pool)
+
+    @classmethod
+    def open(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        quorum: int | None = None,
+        peers: Sequence[str] = (),
+        zookeeper: str | None = None,
+        address: str = "127.0.0.1:0",
+        advertise: str | None = None,
+        auto_initialize: bool | None = None,
+        libmesos: str | os.PathLike[str] | None = None,
+        name: str | None = None,
+        begin_timeout: float = 30.0,
+        append_timeout: float = 10.0,
+        heartbeat: float = 1.0,
+        entry_limit: int = 1 << 20,
+    ) -> Store:
+        """Opens a replica; it follows the log from now on. Returns at once: see `wait_caught_up`.
+
+        Args:
+            directory, quorum, peers, zookeeper, address, advertise, auto_initialize, libmesos: of
+                the replicated log, see `aurora_store.log.Log.open`. The directory alone makes a
+                store of one replica.
+            name: for URLs, ``sqlite+aurora:///NAME``; unique in this process.
+            begin_timeout: how long a transaction waits in line for the write lock, in seconds.
+            append_timeout: a leader that no quorum answers for so long steps down, in seconds.
+            heartbeat: an idle leader appends an entry so often, in seconds; 0: never. It bounds
+                the lag of the standbys.
+            entry_limit: transactions that compress to more bytes are cut into several entries.
+
+        Raises:
+            ValueError, LibmesosNotFound, LogInUse, LogUnavailable, Corrupt: as `Log.open`.
+        """
+        log = Log.open(
+            directory,
+            quorum=quorum,
+            peers=peers,
+            zookeeper=zookeeper,
+            address=address,
+            advertise=advertise,
+            auto_initialize=auto_initialize,
+            libmesos=libmesos,
+        )
+        try:
+            return cls(
+                log,
+                name=name,
+                begin_timeout=begin_timeout,
+                append_timeout=append_timeout,
+                heartbeat=heartbeat,
+                entry_limit=entry_limit,
+            )
+        except BaseException:
+            log.close()
+            raise
+
+    # ---- roles ----
+
+    def lead(self, *, timeout: float = 30.0) -> LeadTiming:
+        """Becomes the leader: from here on no older one can commit. No-op for the leader.
+
+        Raises:
+            NotLeader: other candidates won all the time.
+            LogUnavailable: no quorum answered within `timeout` seconds.
+            Corrupt, FormatTooNew: this copy must not lead.
+        """
+        timing = ffi.new("aur_lead_timing *")
+        _, outcome = call(lib.aur_store_lead, self._native, timeout, timing)
+        if outcome.status == lib.AUR_NONE:
+            raise NotLeader(f"{self._where}: not elected within {timeout:g} s: {outcome.reason}")
+        if outcome.status != lib.AUR_OK:
+            self._fail(outcome, "become leader", LogUnavailable)
+        return LeadTiming(
+            Position(outcome.position),
+            timing.election_s,
+            timing.catch_up_s,
+            timing.leader_entry_s,
+        )
+
+    def step_down(self, *, timeout: float = 30.0) -> None:
+        """Stops leading once every commit is durable. Transactions that are open fail.
+
+        Raises:
+            WaitTimeout: the last commits were not acknowledged within `timeout` seconds.
+        """
+        _, outcome = call(lib.aur_store_step_down, self._native, timeout)
+        if outcome.status != lib.AUR_OK:
+            self._fail(outcome, "step down", WaitTimeout)
+
+    # ---- transactions ----
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy engine for transactions that write. Each waits in line for the write lock."""
+        return self._engine
+
+    @property
+    def read_engine(self) -> Engine:
+        """SQLAlchemy engine for reading: what is durable, without waiting for writers."""
+        return self._read_engine
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction that writes; durable on a quorum when the block has ended.
+
+        Raises:
+            NotLeader: nothing was written, ask the leader.
+            WriterBusy: nothing was written, retry.
+            LeadershipLost: certainly not in the log.
+            CommitOutcomeUnknown: the next leader settles it.
+        """
+        with self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that reads one durable version of the database, however long it takes."""
+        with self._read_engine.begin() as connection:
+            yield connection
+
+    def session(self, **options: Any) -> Session:
+        """An ORM session that writes; `options` are those of `sqlalchemy.orm.Session`."""
+        return Session(self._engine, **options)
+
+    def read_session(self, **options: Any) -> Session:
+        """An ORM session that reads."""
+        return Session(self._read_engine, **options)
+
+    # ---- waiting and looking ----
+
+    def wait_caught_up(self, *, timeout: float = 60.0) -> Position:
+        """Waits until this replica has read all that the log had when this was called.
+
+        Raises:
+            WaitTimeout: it was not enough time; the message says how far it got.
+            Corrupt, FormatTooNew, LogUnavailable: it never will.
+        """
+        _, outcome = call(lib.aur_store_wait_caught_up, self._native, timeout)
+        if outcome.status != lib.AUR_OK:
+            self._fail(outcome, "catch up with the log", WaitTimeout)
+        return Position(outcome.position)
+
+    def wait_for(self, position: int, *, timeout: float = 30.0) -> None:
+        """Waits until this replica has applied `position`: reads here then see that commit.
+
+        Raises:
+            WaitTimeout: it did not within `timeout` seconds.
+        """
+        _, outcome = call(lib.aur_store_wait_position, self._native, position, timeout)
+        if outcome.status != lib.AUR_OK:
+            self._fail(outcome, f"reach position {Position(position)}", WaitTimeout)
+
+    def wait_state_change(self, state: State, *, timeout: float = 30.0) -> State:
+        """Waits while the state is `state`, up to `timeout` seconds. Returns the state then."""
+        raw = next(number for number in range(6) if state_of(number) is state)
+        return state_of(lib.aur_store_wait_state(self._native, raw, timeout))
+
+    @property
+    def position(self) -> Position:
+        """The log position that this replica has applied; after a commit it includes it."""
+        return self.status().position
+
+    def status(self) -> Status:
+        """State, position, lag and counters of this moment."""
+        return read_status(self._native)
+
+    def verify_checksum(self) -> tuple[int, int]:
+        """Recomputes the checksum over every page; returns it with the one kept all along.
+
+        They are equal unless this process's memory was damaged. Takes 0.25 s per GB.
+        """
+        rolling = ffi.new("uint64_t *")
+        return lib.aur_store_recompute_checksum(self._native, rolling), rolling[0]
+
+    def close(self) -> None:
+        """Ends everything under way, quickly. Commits that were not acknowledged say so.
+
+        Idempotent. Call `step_down` first for a leader whose last commits should get through.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        driver.unregister(self.name)
+        lib.aur_store_close(self._native)
+        self._engine.dispose()
+        self._read_engine.dispose()
+        self._log.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def _where(self) -> str:
+        return f"the store in {self._log.directory}"
+
+    def _fail(self, outcome: Outcome, doing: str, otherwise: Callable[[str], Exception]) -> NoReturn:
+        message = f"{self._where} cannot {doing}: {outcome.reason}"
+        if outcome.status == lib.AUR_CLOSED:
+            raise StoreClosed(message)
+        if outcome.status == lib.AUR_TRUNCATED:
+            raise LogTruncated(message)
+        if outcome.status == lib.AUR_FAILED and self.status().state is State.FAILED:
+            if "newer release" in outcome.reason:
+                raise FormatTooNew(message, hint="upgrade aurora-store on this replica")
+            if "position" in outcome.reason:
+                raise Corrupt(message)
+        if outcome.status == lib.AUR_FAILED:
+            raise LogUnavailable(message)
+        raise otherwise(message)

@@ -1,0 +1,140 @@
+// A store, for aurora_native.h: a Replica behind a handle.
+#include <cmath>
+#include <new>
+
+#include "capi/handles.h"
+#include "replication/replica.h"
+
+struct aur_store {
+  aurora::Replica replica;
+};
+
+namespace {
+
+std::chrono::nanoseconds nanoseconds(double seconds) {
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+}
+
+template <std::size_t size>
+void copy(char (&target)[size], const std::string& value) {
+  const std::size_t length = std::min(value.size(), size - 1);
+  std::memcpy(target, value.data(), length);
+  target[length] = '\0';
+}
+
+std::string text(const char* value) { return value != nullptr ? value : ""; }
+
+}  // namespace
+
+namespace aurora {
+std::shared_ptr<Database> database_of(aur_store* store) { return store->replica.database(); }
+}  // namespace aurora
+
+extern "C" {
+
+aur_store* aur_store_open(aur_log* log, const aur_store_options* options) {
+  try {
+    aurora::Replica::Options wanted;
+    if (options->append_timeout_s > 0) wanted.append_timeout = nanoseconds(options->append_timeout_s);
+    if (options->heartbeat_s > 0) wanted.heartbeat = nanoseconds(options->heartbeat_s);
+    if (options->entry_limit_bytes > 0) wanted.entry_limit = options->entry_limit_bytes;
+    if (options->window_bytes > 0) wanted.window_bytes = options->window_bytes;
+    wanted.identity.host = text(options->host);
+    wanted.identity.software = text(options->software);
+    wanted.identity.instance = text(options->instance);
+    return new aur_store{{log->log, std::move(wanted)}};
+  } catch (const std::exception&) {
+    return nullptr;
+  }
+}
+
+void aur_store_close(aur_store* store) { store->replica.close(); }
+
+void aur_store_free(aur_store* store) { delete store; }
+
+void aur_store_get_status(aur_store* store, aur_store_status* status) {
+  const aurora::Replica::Info info = store->replica.info();
+  aurora::Database& database = *store->replica.database();
+  const aurora::PageStore::Stats pages = database.store()->stats();
+  *status = {};
+  status->state = static_cast<int32_t>(info.state);
+  status->epoch = info.epoch;
+  status->position = info.position;
+  status->next = info.next;
+  status->log_ending = info.log_ending;
+  status->durable_version = pages.durable;
+  status->latest_version = pages.latest;
+  status->page_count = pages.page_count;
+  status->checksum = pages.checksum;
+  status->entries_applied = info.entries_applied;
+  status->bytes_applied = info.bytes_applied;
+  status->appends = info.appends;
+  status->bytes_appended = info.bytes_appended;
+  status->transactions = info.transactions;
+  status->heartbeats = info.heartbeats;
+  status->catchups = info.catchups;
+  status->rewinds = info.rewinds;
+  status->versions_taken_back = info.versions_taken_back;
+  status->reloads = info.reloads;
+  status->writers_waiting = database.writers().waiting();
+  status->pages_held = pages.pages_held;
+  status->pins = pages.pins;
+  status->oldest_pin = pages.oldest_pin;
+  status->last_entry_age_us = -1;
+  if (info.last_entry) {
+    status->last_entry_age_us = std::chrono::duration_cast<std::chrono::microseconds>(
+                                    aurora::Clock::now() - *info.last_entry)
+                                    .count();
+  }
+  status->leader_position = info.leader_position;
+  copy(status->leader_host, info.leader.host);
+  copy(status->leader_instance, info.leader.instance);
+  copy(status->leader_software, info.leader.software);
+  copy(status->reason, info.reason);
+}
+
+void aur_store_wait_caught_up(aur_store* store, double timeout_s, aur_outcome* outcome) {
+  aurora::fill(outcome, store->replica.wait_caught_up(aurora::deadline_after(timeout_s)));
+}
+
+void aur_store_wait_position(aur_store* store, uint64_t position, double timeout_s,
+                             aur_outcome* outcome) {
+  aurora::fill(outcome,
+               store->replica.wait_position(position, aurora::deadline_after(timeout_s)));
+}
+
+int32_t aur_store_wait_state(aur_store* store, int32_t state, double timeout_s) {
+  return static_cast<int32_t>(store->replica.wait_state(
+      static_cast<aurora::ReplicaState>(state), aurora::deadline_after(timeout_s)));
+}
+
+void aur_store_lead(aur_store* store, double timeout_s, aur_lead_timing* timing,
+                    aur_outcome* outcome) {
+  aurora::Replica::LeadTiming taken;
+  aurora::fill(outcome, store->replica.lead(aurora::deadline_after(timeout_s), &taken));
+  timing->election_s = taken.election_s;
+  timing->catch_up_s = taken.catch_up_s;
+  timing->leader_entry_s = taken.leader_entry_s;
+}
+
+void aur_store_step_down(aur_store* store, double timeout_s, aur_outcome* outcome) {
+  aurora::fill(outcome, store->replica.step_down(aurora::deadline_after(timeout_s)));
+}
+
+uint64_t aur_store_recompute_checksum(aur_store* store, uint64_t* rolling) {
+  const std::shared_ptr<aurora::PageStore> pages = store->replica.database()->store();
+  aurora::Pin* pin = pages->pin(aurora::PageStore::At::durable);
+  aurora::PageStore::Stats stats = pages->stats();
+  // A batch may become durable between the two: hold the checksum of the version that is pinned.
+  while (stats.durable != pin->version) {
+    pages->unpin(pin);
+    pin = pages->pin(aurora::PageStore::At::durable);
+    stats = pages->stats();
+  }
+  *rolling = stats.checksum;
+  const uint64_t checksum = pages->recompute_checksum(*pin);
+  pages->unpin(pin);
+  return checksum;
+}
+
+}  // extern "C"

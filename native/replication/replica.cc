@@ -1,0 +1,440 @@
+#include "replication/replica.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace aurora {
+namespace {
+
+// How soon a standby notices that it should lead.
+constexpr std::chrono::milliseconds kFollowSlice{5};
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::uint64_t now_us() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+}
+
+}  // namespace
+
+Replica::Replica(std::shared_ptr<ReplicatedLog> log, Options options)
+    : log_(std::move(log)),
+      options_(std::move(options)),
+      database_(std::make_shared<Database>()),
+      applier_(*database_),
+      encoder_(options_.entry_limit) {
+  database_->set_readable(false, "the replica still reads the log for the first time");
+  thread_ = std::thread([this] { run(); });
+}
+
+Replica::~Replica() { close(); }
+
+// ---- from any thread ----
+
+Replica::Info Replica::info() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return info_;
+}
+
+bool Replica::closing() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return closing_;
+}
+
+template <class Done>
+Outcome Replica::wait(Deadline deadline, const char* what, Done done) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    if (done()) return Outcome::at(info_.position);
+    if (closing_) return Outcome::of(Status::closed, "the store was closed");
+    if (info_.state == ReplicaState::failed) return Outcome::of(Status::failed, info_.reason);
+    if (changed_.wait_until(lock, deadline) == std::cv_status::timeout && !done()) {
+      return Outcome::of(Status::no_answer, std::string("time is up; ") + what + ": next position " +
+                                                std::to_string(info_.next) + ", the log ends at " +
+                                                std::to_string(info_.log_ending));
+    }
+  }
+}
+
+Outcome Replica::lead(Deadline deadline, LeadTiming* timing) {
+  LeadRequest request{deadline, {}, {}};
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (request_ != nullptr) return Outcome::of(Status::failed, "another call of lead is under way");
+  if (closing_) return Outcome::of(Status::closed, "the store was closed");
+  if (info_.state == ReplicaState::failed) return Outcome::of(Status::failed, info_.reason);
+  if (info_.state == ReplicaState::leading) return Outcome::at(info_.leader_position);
+  request_ = &request;
+  changed_.notify_all();
+  // The thread answers: it bounds each step by the deadline, and close() ends them all.
+  changed_.wait(lock, [&] { return request.outcome.has_value(); });
+  *timing = request.timing;
+  return *request.outcome;
+}
+
+Outcome Replica::step_down(Deadline deadline) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (info_.state != ReplicaState::leading) return Outcome::at(info_.position);
+    step_down_ = true;
+  }
+  database_->writers().shut();
+  database_->wake();
+  return wait(deadline, "stepping down",
+              [this] { return info_.state != ReplicaState::leading; });
+}
+
+Outcome Replica::wait_caught_up(Deadline deadline) {
+  const Outcome ending = log_->ending(deadline);
+  if (!ending.ok()) return ending;
+  // The last position may stay undecided until somebody leads: it does not count.
+  return wait(deadline, "catching up", [this, &ending] {
+    return info_.state != ReplicaState::opening && info_.next >= ending.position;
+  });
+}
+
+Outcome Replica::wait_position(Position position, Deadline deadline) {
+  return wait(deadline, "waiting for a position",
+              [this, position] { return info_.next > position; });
+}
+
+ReplicaState Replica::wait_state(ReplicaState state, Deadline deadline) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait_until(lock, deadline, [&] { return info_.state != state; });
+  return info_.state;
+}
+
+void Replica::close() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    closing_ = true;
+    changed_.notify_all();
+  }
+  database_->wake();
+  log_->close();
+  const std::lock_guard<std::mutex> lock(close_mutex_);
+  if (thread_.joinable()) thread_.join();
+}
+
+// ---- the replication thread ----
+
+void Replica::run() {
+  while (!closing()) {
+    LeadRequest* request = nullptr;
+    ReplicaState state;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      request = request_;
+      state = info_.state;
+    }
+    if (request != nullptr) {
+      LeadTiming timing;
+      Outcome outcome = become_leader(request->deadline, &timing);
+      const std::lock_guard<std::mutex> lock(mutex_);
+      request->timing = timing;
+      request->outcome = std::move(outcome);
+      request_ = nullptr;
+      changed_.notify_all();
+    } else if (state == ReplicaState::leading) {
+      serve();
+    } else if (state == ReplicaState::failed) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      changed_.wait(lock, [this] { return closing_ || request_ != nullptr; });
+    } else {
+      follow();
+    }
+  }
+  end_reign(Refusal::outcome_unknown, "the store was closed before a quorum had answered");
+  stream_.reset();
+  database_->close();
+  set_state(ReplicaState::closed);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (request_ != nullptr) {
+    request_->outcome = Outcome::of(Status::closed, "the store was closed");
+    request_ = nullptr;
+    changed_.notify_all();
+  }
+}
+
+void Replica::follow() {
+  if (!stream_) {
+    EntryStream::Options options;
+    options.window_bytes = options_.window_bytes;
+    options.from_beginning = from_beginning_;
+    options.from = info().next;
+    stream_ = std::make_unique<EntryStream>(*log_, options);
+    stream_catchups_ = 0;
+  }
+  if (!opening_target_) {
+    const Outcome ending = log_->ending(Clock::now() + kFollowSlice);
+    if (ending.ok()) opening_target_ = ending.position;
+  }
+  std::list<Entry> entries;
+  const Outcome outcome = stream_->next(&entries, Clock::now() + kFollowSlice);
+  for (const Entry& entry : entries) {
+    if (!take(entry)) return;
+  }
+  note_progress(stream_->progress());
+  if (outcome.status == Status::truncated) {
+    set_state(ReplicaState::failed,
+              "the log begins at position " + std::to_string(outcome.position) +
+                  ", after what this replica has read: " + outcome.reason);
+    return;
+  }
+  if (outcome.status == Status::failed) {
+    set_state(ReplicaState::failed, "the log cannot be read: " + outcome.reason);
+    return;
+  }
+  const Info now = info();
+  if (now.state == ReplicaState::opening && opening_target_ && now.next >= *opening_target_) {
+    database_->set_readable(true, {});
+    set_state(ReplicaState::standby);
+  }
+}
+
+void Replica::note_progress(const EntryStream::Progress& progress) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (progress.next > info_.next) {
+    info_.next = progress.next;
+    from_beginning_ = false;
+  }
+  info_.log_ending = std::max(info_.log_ending, progress.ending);
+  info_.catchups += progress.catchups - stream_catchups_;
+  stream_catchups_ = progress.catchups;
+  changed_.notify_all();
+}
+
+bool Replica::take(const Entry& entry) {
+  const DecodeError error = applier_.apply(entry);
+  if (error.status != DecodeStatus::ok) {
+    copy_failed(entry, error);
+    return false;
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  info_.position = entry.position;
+  info_.next = entry.position + 1;
+  from_beginning_ = false;
+  ++info_.entries_applied;
+  info_.bytes_applied += entry.data.size();
+  info_.last_entry = Clock::now();
+  info_.epoch = applier_.epoch();
+  info_.leader = applier_.leader();
+  info_.leader_position = applier_.leader_position();
+  changed_.notify_all();
+  return true;
+}
+
+// A copy that does not fit the log is dropped and read again, once: if the same entry fails again,
+// it is the log that is damaged.
+void Replica::copy_failed(const Entry& entry, const DecodeError& error) {
+  const std::string reason =
+      "position " + std::to_string(entry.position) + ": " + error.reason;
+  stream_.reset();
+  applier_.forget_parts();
+  if (error.status == DecodeStatus::too_new) {
+    set_state(ReplicaState::failed, "written by a newer release: " + reason);
+    return;
+  }
+  database_->set_readable(false, "the copy failed its check at " + reason);
+  if (failed_at_ == entry.position) {
+    set_state(ReplicaState::failed,
+              (error.status == DecodeStatus::not_ours ? "foreign entry in the log: "
+                                                      : "damaged log: ") +
+                  reason);
+    return;
+  }
+  failed_at_ = entry.position;
+  database_->replace();
+  applier_.restart();
+  from_beginning_ = true;
+  opening_target_ = entry.position;
+  set_state(ReplicaState::opening, "reading the log again: " + reason);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  info_.next = 0;
+  info_.epoch = 0;
+  ++info_.reloads;
+}
+
+Outcome Replica::become_leader(Deadline deadline, LeadTiming* timing) {
+  {
+    const Info now = info();
+    if (now.state == ReplicaState::failed) return Outcome::of(Status::failed, now.reason);
+  }
+  stream_.reset();
+  const ReplicaState before = info().state;
+  set_state(ReplicaState::electing);
+  const auto back = [&](Outcome outcome) {
+    if (info().state == ReplicaState::electing) set_state(before, outcome.reason);
+    return outcome;
+  };
+
+  const auto elected = Clock::now();
+  const Outcome election = log_->elect(deadline);
+  timing->election_s = seconds_since(elected);
+  if (!election.ok()) return back(election);
+
+  const auto catching_up = Clock::now();
+  Outcome caught_up = read_up_to(election.position, deadline);
+  timing->catch_up_s = seconds_since(catching_up);
+  if (!caught_up.ok()) return back(std::move(caught_up));
+
+  const auto announcing = Clock::now();
+  RecordHeader header = header_now();
+  header.epoch = applier_.epoch() + 1;
+  const Outcome announced = append(encode_leader(header, options_.identity));
+  timing->leader_entry_s = seconds_since(announcing);
+  if (!announced.ok()) return back(announced);
+
+  applier_.lead(header.epoch, announced.position, options_.identity);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    info_.position = announced.position;
+    info_.next = announced.position + 1;
+    info_.log_ending = announced.position;
+    info_.epoch = header.epoch;
+    info_.leader = options_.identity;
+    info_.leader_position = announced.position;
+    step_down_ = false;
+    from_beginning_ = false;
+  }
+  database_->set_readable(true, {});
+  database_->begin_reign(header.epoch);
+  set_state(ReplicaState::leading);
+  return announced;
+}
+
+Outcome Replica::read_up_to(Position last, Deadline deadline) {
+  EntryStream::Options options;
+  options.window_bytes = options_.window_bytes;
+  options.from_beginning = from_beginning_;
+  options.from = info().next;
+  if (!from_beginning_ && options.from > last) return Outcome::at(last);
+  options.to = last;
+  EntryStream stream(*log_, options);
+  stream_catchups_ = 0;
+  for (;;) {
+    std::list<Entry> entries;
+    const Outcome outcome = stream.next(&entries, deadline);
+    for (const Entry& entry : entries) {
+      if (!take(entry)) return Outcome::of(Status::failed, info().reason);
+    }
+    note_progress(stream.progress());
+    if (outcome.status == Status::end) return Outcome::at(last);
+    if (!outcome.ok()) return outcome;
+  }
+}
+
+void Replica::serve() {
+  const bool beats = options_.heartbeat.count() > 0;
+  const Info now = info();
+  const Deadline beat = beats ? now.last_entry.value_or(Clock::now()) +
+                                    std::chrono::duration_cast<Clock::duration>(options_.heartbeat)
+                              : Clock::now() + std::chrono::hours(1);
+  const bool published = database_->wait_published(beat);
+  bool step_down;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (closing_) return;
+    step_down = step_down_;
+  }
+  Outcome outcome;
+  PageStore::Changes changes;
+  if (published && database_->collect(&changes)) {
+    outcome = send_batch(changes);
+  } else if (step_down) {
+    end_reign(Refusal::leadership_lost, "this replica stepped down");
+    return;
+  } else if (beats && Clock::now() >= beat) {
+    outcome = append(encode_heartbeat(header_now()));
+    if (outcome.ok()) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      ++info_.heartbeats;
+      info_.position = outcome.position;
+      info_.next = outcome.position + 1;
+    }
+  }
+  if (!outcome.ok()) {
+    end_reign(Refusal::outcome_unknown,
+              std::string("the log did not acknowledge an append (") + to_string(outcome.status) +
+                  (outcome.reason.empty() ? "" : ": " + outcome.reason) +
+                  "); the next leader settles it");
+  }
+}
+
+Outcome Replica::send_batch(const PageStore::Changes& changes) {
+  RecordHeader header = header_now();
+  header.kind = RecordKind::batch;
+  header.first_version = changes.first;
+  header.last_version = changes.last;
+  header.page_count = changes.page_count;
+  header.checksum_before = changes.checksum_before;
+  header.checksum_after = changes.checksum_after;
+  header.transactions = static_cast<std::uint32_t>(changes.last - changes.first + 1);
+  encoder_.begin(header);
+  for (const PageStore::Change& change : changes.pages) {
+    const std::uint8_t* before = change.before == nullptr ? nullptr : change.before->bytes;
+    const std::uint8_t* after = change.after == nullptr ? nullptr : change.after->bytes;
+    if (encoder_.add(change.number, before, after)) {
+      const Outcome part = append(encoder_.take_part());
+      if (!part.ok()) return part;
+    }
+  }
+  const Outcome outcome = append(encoder_.finish());
+  if (!outcome.ok()) return outcome;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    info_.position = outcome.position;
+    info_.next = outcome.position + 1;
+    info_.transactions += header.transactions;
+    changed_.notify_all();
+  }
+  database_->make_durable(outcome.position);
+  return outcome;
+}
+
+Outcome Replica::append(const std::string& entry) {
+  const Outcome outcome = log_->append(entry, Clock::now() + options_.append_timeout);
+  if (outcome.ok()) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++info_.appends;
+    info_.bytes_appended += entry.size();
+    info_.last_entry = Clock::now();
+    info_.log_ending = outcome.position;
+  }
+  return outcome;
+}
+
+void Replica::end_reign(Refusal fate, const std::string& reason) {
+  if (info().state != ReplicaState::leading) return;
+  const std::uint64_t taken_back = database_->end_reign(fate, reason);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    step_down_ = false;
+    info_.versions_taken_back += taken_back;
+    if (taken_back > 0) ++info_.rewinds;
+  }
+  set_state(ReplicaState::standby, reason);
+}
+
+RecordHeader Replica::header_now() const {
+  const PageStore::Stats stats = database_->store()->stats();
+  RecordHeader header;
+  header.epoch = applier_.epoch();
+  header.first_version = header.last_version = stats.durable;
+  header.page_count = stats.page_count;
+  header.checksum_before = header.checksum_after = stats.checksum;
+  header.time_us = now_us();
+  return header;
+}
+
+void Replica::set_state(ReplicaState state, std::string reason) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  info_.state = state;
+  if (!reason.empty()) info_.reason = std::move(reason);
+  changed_.notify_all();
+}
+
+}  // namespace aurora
