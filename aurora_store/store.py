@@ -284,11 +284,10 @@ class Store:
             raise StoreClosed(message)
         if outcome.status == lib.AUR_TRUNCATED:
             raise LogTruncated(message)
-        if outcome.status == lib.AUR_FAILED and self.status().state is State.FAILED:
-            if "newer release" in outcome.reason:
-                raise FormatTooNew(message, hint="upgrade aurora-store on this replica")
-            if "position" in outcome.reason:
-                raise Corrupt(message)
+        if outcome.status == lib.AUR_TOO_NEW:
+            raise FormatTooNew(message, hint="upgrade aurora-store on this replica")
+        if outcome.status == lib.AUR_CORRUPT:
+            raise Corrupt(message)
         if outcome.status == lib.AUR_FAILED:
             raise LogUnavailable(message)
         raise otherwise(message)

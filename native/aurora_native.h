@@ -42,7 +42,9 @@ enum {
   AUR_TRUNCATED = 5,
   AUR_MISSING = 6,
   AUR_PENDING = 7,
-  AUR_END = 8
+  AUR_END = 8,
+  AUR_CORRUPT = 9,
+  AUR_TOO_NEW = 10
 };
 
 enum {

@@ -11,6 +11,7 @@ from importlib import metadata
 
 import click
 
+from aurora_store.cli.demo import demo
 from aurora_store.cli.errors import RenderingGroup
 from aurora_store.cli.libmesos import libmesos
 
@@ -43,4 +44,5 @@ def main() -> None:
     """
 
 
+main.add_command(demo)
 main.add_command(libmesos)

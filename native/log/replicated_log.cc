@@ -13,6 +13,8 @@ const char* to_string(Status status) {
     case Status::missing: return "missing";
     case Status::pending: return "pending";
     case Status::end: return "end";
+    case Status::corrupt: return "corrupt";
+    case Status::too_new: return "too new";
   }
   return "unknown";
 }

@@ -26,6 +26,8 @@ enum class Status : int {
   missing = 6,    // the local replica lacks a position (a hole): catch up
   pending = 7,    // the local replica does not know yet whether a position is agreed: wait
   end = 8,        // a bounded stream has delivered its last entry
+  corrupt = 9,    // an entry fails its check, or does not fit what came before it
+  too_new = 10,   // an entry was written by a newer release
 };
 
 const char* to_string(Status status);

@@ -51,7 +51,7 @@ Outcome Replica::wait(Deadline deadline, const char* what, Done done) {
   for (;;) {
     if (done()) return Outcome::at(info_.position);
     if (closing_) return Outcome::of(Status::closed, "the store was closed");
-    if (info_.state == ReplicaState::failed) return Outcome::of(Status::failed, info_.reason);
+    if (info_.state == ReplicaState::failed) return Outcome::of(info_.failure, info_.reason);
     if (changed_.wait_until(lock, deadline) == std::cv_status::timeout && !done()) {
       return Outcome::of(Status::no_answer, std::string("time is up; ") + what + ": next position " +
                                                 std::to_string(info_.next) + ", the log ends at " +
@@ -65,7 +65,7 @@ Outcome Replica::lead(Deadline deadline, LeadTiming* timing) {
   std::unique_lock<std::mutex> lock(mutex_);
   if (request_ != nullptr) return Outcome::of(Status::failed, "another call of lead is under way");
   if (closing_) return Outcome::of(Status::closed, "the store was closed");
-  if (info_.state == ReplicaState::failed) return Outcome::of(Status::failed, info_.reason);
+  if (info_.state == ReplicaState::failed) return Outcome::of(info_.failure, info_.reason);
   if (info_.state == ReplicaState::leading) return Outcome::at(info_.leader_position);
   request_ = &request;
   changed_.notify_all();
@@ -179,13 +179,13 @@ void Replica::follow() {
   }
   note_progress(stream_->progress());
   if (outcome.status == Status::truncated) {
-    set_state(ReplicaState::failed,
-              "the log begins at position " + std::to_string(outcome.position) +
+    fail(Status::truncated,
+         "the log begins at position " + std::to_string(outcome.position) +
                   ", after what this replica has read: " + outcome.reason);
     return;
   }
   if (outcome.status == Status::failed) {
-    set_state(ReplicaState::failed, "the log cannot be read: " + outcome.reason);
+    fail(Status::failed, "the log cannot be read: " + outcome.reason);
     return;
   }
   const Info now = info();
@@ -234,18 +234,18 @@ void Replica::copy_failed(const Entry& entry, const DecodeError& error) {
       "position " + std::to_string(entry.position) + ": " + error.reason;
   stream_.reset();
   applier_.forget_parts();
-  if (error.status == DecodeStatus::too_new) {
-    set_state(ReplicaState::failed, "written by a newer release: " + reason);
+  if (error.status == DecodeStatus::too_new || failed_at_ == entry.position) {
+    const bool too_new = error.status == DecodeStatus::too_new;
+    const bool foreign = error.status == DecodeStatus::not_ours;
+    const std::string why = (too_new   ? "written by a newer release: "
+                             : foreign ? "foreign entry in the log: "
+                                       : "damaged log: ") +
+                            reason;
+    database_->set_readable(false, why);
+    fail(too_new ? Status::too_new : Status::corrupt, why);
     return;
   }
   database_->set_readable(false, "the copy failed its check at " + reason);
-  if (failed_at_ == entry.position) {
-    set_state(ReplicaState::failed,
-              (error.status == DecodeStatus::not_ours ? "foreign entry in the log: "
-                                                      : "damaged log: ") +
-                  reason);
-    return;
-  }
   failed_at_ = entry.position;
   database_->replace();
   applier_.restart();
@@ -261,7 +261,7 @@ void Replica::copy_failed(const Entry& entry, const DecodeError& error) {
 Outcome Replica::become_leader(Deadline deadline, LeadTiming* timing) {
   {
     const Info now = info();
-    if (now.state == ReplicaState::failed) return Outcome::of(Status::failed, now.reason);
+    if (now.state == ReplicaState::failed) return Outcome::of(now.failure, now.reason);
   }
   stream_.reset();
   const ReplicaState before = info().state;
@@ -319,7 +319,10 @@ Outcome Replica::read_up_to(Position last, Deadline deadline) {
     std::list<Entry> entries;
     const Outcome outcome = stream.next(&entries, deadline);
     for (const Entry& entry : entries) {
-      if (!take(entry)) return Outcome::of(Status::failed, info().reason);
+      if (!take(entry)) {
+        const Info now = info();
+        return Outcome::of(now.failure == Status::ok ? Status::corrupt : now.failure, now.reason);
+      }
     }
     note_progress(stream.progress());
     if (outcome.status == Status::end) return Outcome::at(last);
@@ -428,6 +431,14 @@ RecordHeader Replica::header_now() const {
   header.checksum_before = header.checksum_after = stats.checksum;
   header.time_us = now_us();
   return header;
+}
+
+void Replica::fail(Status failure, std::string reason) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    info_.failure = failure;
+  }
+  set_state(ReplicaState::failed, std::move(reason));
 }
 
 void Replica::set_state(ReplicaState state, std::string reason) {

@@ -65,6 +65,7 @@ class Replica {
     Position leader_position = 0;
     LeaderInfo leader;
     std::string reason;
+    Status failure = Status::ok;  // in state failed: truncated, corrupt, too_new or failed
   };
 
   Replica(std::shared_ptr<ReplicatedLog> log, Options options);
@@ -104,6 +105,7 @@ class Replica {
   void end_reign(Refusal fate, const std::string& reason);
   RecordHeader header_now() const;
   void set_state(ReplicaState state, std::string reason = {});
+  void fail(Status failure, std::string reason);  // for good
   void note_progress(const EntryStream::Progress& progress);
   bool closing() const;
   template <class Done>

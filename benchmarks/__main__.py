@@ -1,0 +1,90 @@
+"""Runs the benchmarks and tells what they found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from benchmarks import (
+    cold_start,
+    commits,
+    log_bytes,
+    memory_log,
+    point_reads,
+    raw_append,
+    report,
+    takeover,
+)
+from benchmarks.settings import Row, Settings
+
+BENCHMARKS: dict[str, tuple[str, Callable[[Settings], list[Row]]]] = {
+    "raw-append": ("Appends to the log alone, 300 bytes", raw_append.run),
+    "commits": ("Commits through a store, beside raw appends", commits.run),
+    "log-bytes": ("Bytes in the log per transaction", log_bytes.run),
+    "takeover": ("Takeover by a warm standby, medians", takeover.run),
+    "cold-start": ("Opening one replica from its log", cold_start.run),
+    "point-reads": ("Reads by primary key", point_reads.run),
+    "memory-log": ("Commits into the test double of the log", memory_log.run),
+}
+
+
+@click.command(help=__doc__)
+@click.option("--quick", is_flag=True, help="Short cases and small databases.")
+@click.option("--large", is_flag=True, help="Also 1,000,000 rows and a database of 1 GB.")
+@click.option("--only", multiple=True, type=click.Choice(list(BENCHMARKS)), help="Repeatable.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write a document too.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the commit rates (matplotlib).")
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Make the logs here, on the disk that is to be measured, instead of in a temporary one.",
+)
+def main(
+    quick: bool,
+    large: bool,
+    only: tuple[str, ...],
+    json_path: Path | None,
+    plot: Path | None,
+    directory: Path | None,
+) -> None:
+    console = Console(width=None if Console().is_terminal else 160)
+    facts = report.machine()
+    report.print_machine(console, facts)
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {}
+    document = {
+        "machine": facts,
+        "settings": {"quick": quick, "large": large, "directory_given": directory is not None},
+        "benchmarks": results,
+    }
+    for name, (title, run) in BENCHMARKS.items():
+        if only and name not in only:
+            continue
+        scratch = Path(tempfile.mkdtemp(prefix="aurora-bench-", dir=directory))
+        begin = time.perf_counter()
+        try:
+            rows = run(Settings(scratch, quick=quick, large=large))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        seconds = round(time.perf_counter() - begin, 1)
+        results[name] = {"title": title, "seconds": seconds, "rows": rows}
+        report.print_table(console, f"{name}: {title} ({seconds} s)", rows)
+        if json_path is not None:  # after each one: a run that is ended keeps what it has
+            json_path.write_text(json.dumps(document, indent=2) + "\n")
+    if plot is not None and (
+        "commits" not in results or not report.plot_commits(results["commits"]["rows"], plot)
+    ):
+        console.print("no plot: it takes the commits and matplotlib")
+
+
+if __name__ == "__main__":
+    main()

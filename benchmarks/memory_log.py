@@ -1,0 +1,21 @@
+"""Commits into the test double of the log: what the store itself costs, without disk or network."""
+
+from __future__ import annotations
+
+from benchmarks import replicas
+from benchmarks.commits import ROWS
+from benchmarks.processes import Process
+from benchmarks.settings import Row, Settings, latency
+
+
+def run(settings: Settings) -> list[Row]:
+    """A row for each interface and number of writers."""
+    rows = []
+    with Process() as process:
+        process.call(replicas.open_store, "memory")
+        process.call(replicas.lead_and_fill, ROWS)
+        for interface in ("DB-API", "SQLAlchemy"):
+            for writers in (1, 16):
+                taken = process.call(replicas.write_for, settings.case_s, writers, ROWS, interface)
+                rows.append({"interface": interface, "writers": writers, **latency(*taken)})
+    return rows

@@ -1,0 +1,228 @@
+"""Replicas in processes of their own: functions that run there, and ensembles of them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, cast
+
+from sqlalchemy import text
+
+from aurora_store import Store, driver
+from aurora_store.log import Log
+from aurora_store.native import ffi, lib
+from benchmarks import tasks
+from benchmarks.processes import Process, free_addresses
+
+_START_S = 60.0
+
+# Of the process that these functions run in: it has one replica.
+_log: Log | None = None
+_store: Store | None = None
+_connections: list[Any] = []
+
+
+class MemoryLog:
+    """The test double of a replicated log, in the place of a `Log`."""
+
+    directory = Path("memory")
+
+    def __init__(self) -> None:
+        ensemble = lib.aur_memory_ensemble_new()
+        self.handle = ffi.gc(lib.aur_log_open_memory(ensemble), lib.aur_log_free)
+        lib.aur_memory_ensemble_free(ensemble)
+
+    def close(self) -> None:
+        """Ends every call under way."""
+        lib.aur_log_close(self.handle)
+
+
+def open_log(directory: str, **options: Any) -> None:
+    """Opens the log alone."""
+    global _log
+    _log = Log.open(directory, **options)
+
+
+def open_store(directory: str, **options: Any) -> None:
+    """Opens a store; ``"memory"`` is one on the test double."""
+    global _store
+    if directory == "memory":
+        _store = Store(cast(Log, MemoryLog()), **options)
+    else:
+        _store = Store.open(directory, **options)
+
+
+def close() -> None:
+    """Closes what was opened."""
+    global _log, _store
+    _connections.clear()
+    if _store is not None:
+        _store.close()
+    if _log is not None:
+        _log.close()
+    _store = _log = None
+
+
+def log() -> Log:
+    """This process's log."""
+    assert _log is not None
+    return _log
+
+
+def store() -> Store:
+    """This process's store."""
+    assert _store is not None
+    return _store
+
+
+def log_ready() -> None:
+    """Returns once the replica has begun its log."""
+    log().ending(timeout=_START_S)
+
+
+def store_ready() -> None:
+    """Returns once the replica has read the log."""
+    store().wait_caught_up(timeout=_START_S)
+
+
+def connect(*, read_only: bool = False) -> Any:
+    """A DB-API connection to this process's store; it stays open."""
+    connection = driver.connect(store().name, read_only=read_only)
+    _connections.append(connection)
+    return connection
+
+
+def lead_and_fill(rows: int) -> None:
+    """Becomes leader and makes the tables, with `rows` tasks."""
+    store().lead(timeout=_START_S)
+    tasks.fill(connect(), rows)
+
+
+def bytes_and_transactions() -> tuple[int, int]:
+    """The leader's counters."""
+    status = store().status()
+    return status.bytes_appended, status.transactions
+
+
+def write_for(seconds: float, writers: int, rows: int, interface: str) -> tuple[list[float], float]:
+    """Commits from `writers` threads at the same time.
+
+    Returns:
+        How long each transaction took, from its begin to its acknowledged commit; and all of them.
+    """
+    actions = [_writer(number, rows, interface) for number in range(writers)]
+    barrier = threading.Barrier(writers + 1)
+    taken: list[list[float]] = [[] for _ in range(writers)]
+    failures: list[BaseException] = []
+
+    def run(number: int) -> None:
+        action, durations = actions[number], taken[number]
+        try:
+            action()  # prepares its statements
+            barrier.wait()
+            end = time.perf_counter() + seconds
+            while (begin := time.perf_counter()) < end:
+                action()
+                durations.append(time.perf_counter() - begin)
+        except BaseException as error:
+            failures.append(error)
+            barrier.abort()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(writers)]
+    for thread in threads:
+        thread.start()
+    with contextlib.suppress(threading.BrokenBarrierError):
+        barrier.wait()
+    begin = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    elapsed = time.perf_counter() - begin
+    if failures:
+        raise failures[0]
+    return [duration for each in taken for duration in each], elapsed
+
+
+def _writer(number: int, rows: int, interface: str) -> Callable[[], None]:
+    pick = tasks.picker(number, rows)
+    if interface == "DB-API":
+        connection = connect()
+        return lambda: tasks.change(connection, pick())
+    update, insert = text(tasks.UPDATE_NAMED), text(tasks.INSERT_NAMED)
+    target = store()
+
+    def change() -> None:
+        values = {"status": tasks.status_of(number), "at": tasks.now_ms(), "id": pick()}
+        with target.begin() as session:
+            session.execute(update, values)
+            session.execute(insert, values)
+
+    return change
+
+
+class Ensemble:
+    """Replicas with a static set of members, each in a process of its own."""
+
+    def __init__(
+        self,
+        parent: Path,
+        replicas: int,
+        opener: Callable[..., None],
+        ready: Callable[[], None],
+        options: dict[str, Any],
+    ) -> None:
+        self.directory = Path(mkdtemp(dir=parent))
+        self._opener, self._ready, self._options = opener, ready, options
+        self._addresses = free_addresses(replicas) if replicas > 1 else []
+        self.processes: list[Process] = []
+        for number in range(replicas):
+            self.processes.append(Process())
+            self._open(number)
+        for each in self.processes:
+            each.start(ready)
+        for each in self.processes:
+            each.result()
+
+    def restart(self, number: int) -> None:
+        """Opens a replica that was killed again, and waits until it has read the log."""
+        self.processes[number] = Process()
+        self._open(number)
+        self.processes[number].call(self._ready)
+
+    def _open(self, number: int) -> None:
+        options = dict(self._options)
+        if self._addresses:
+            options |= {
+                "address": self._addresses[number],
+                "peers": self._addresses,
+                "auto_initialize": True,
+            }
+        self.processes[number].call(self._opener, str(self.directory / str(number)), **options)
+
+    def kill(self) -> None:
+        """Ends every process."""
+        for each in self.processes:
+            each.kill()
+
+
+@contextlib.contextmanager
+def logs(parent: Path, replicas: int, **options: Any) -> Iterator[Ensemble]:
+    """Replicas of a log."""
+    ensemble = Ensemble(parent, replicas, open_log, log_ready, options)
+    try:
+        yield ensemble
+    finally:
+        ensemble.kill()
+
+
+@contextlib.contextmanager
+def stores(parent: Path, replicas: int, **options: Any) -> Iterator[Ensemble]:
+    """Replicas of a store."""
+    ensemble = Ensemble(parent, replicas, open_store, store_ready, options)
+    try:
+        yield ensemble
+    finally:
+        ensemble.kill()

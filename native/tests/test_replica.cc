@@ -1,0 +1,696 @@
+// What two or three replicas of one log do together, whatever the log does to them.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include "replication/replica.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <future>
+#include <random>
+#include <thread>
+
+#include "log/memory_log.h"
+#include "page_fixtures.h"
+#include "records/wire.h"
+
+using namespace aurora;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+Deadline in(milliseconds time) { return Clock::now() + time; }
+Deadline patient() { return in(seconds(60)); }  // for what must come
+
+bool eventually(const std::function<bool()>& done) {
+  for (const Deadline deadline = patient(); Clock::now() < deadline;) {
+    if (done()) return true;
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  return done();
+}
+
+// Runs in a thread of its own; a call that never returns ends the test instead of hanging it.
+template <class Call>
+class Started {
+ public:
+  explicit Started(Call call) : future_(std::async(std::launch::async, std::move(call))) {}
+  auto result() {
+    if (future_.wait_until(patient()) != std::future_status::ready) {
+      std::fputs("a call did not return within the limit\n", stderr);
+      std::abort();
+    }
+    return future_.get();
+  }
+
+ private:
+  std::future<decltype(std::declval<Call>()())> future_;
+};
+
+// A memory log whose appends can be held back, and that can damage what is read, once.
+class GatedLog : public ReplicatedLog {
+ public:
+  explicit GatedLog(std::shared_ptr<MemoryEnsemble> ensemble) : inner(std::move(ensemble)) {}
+
+  // Lets `more` appends through, then holds the next ones.
+  void hold(int more = 0) { set([=] { permits_ = more; }); }
+  void release() { set([this] { permits_ = -1; }); }
+  void damage_one_read_of(Position position) { set([=] { damage_ = position; }); }
+  bool holds_one() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return held_;
+  }
+
+  Outcome append(const std::string& data, Deadline deadline) override {
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      held_ = permits_ == 0;
+      changed_.wait_until(lock, deadline, [this] { return permits_ != 0 || closed_; });
+      held_ = false;
+      if (permits_ > 0) --permits_;
+    }
+    return inner.append(data, deadline);
+  }
+  Outcome read(Position from, Position to, std::list<Entry>* entries, Deadline deadline) override {
+    const Outcome outcome = inner.read(from, to, entries, deadline);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (Entry& entry : *entries) {
+      if (damage_ != 0 && entry.position == damage_) {
+        entry.data[entry.data.size() / 2] ^= 1;
+        damage_ = 0;
+      }
+    }
+    return outcome;
+  }
+  void close() override {
+    set([this] { closed_ = true; });
+    inner.close();
+  }
+  Outcome elect(Deadline deadline) override { return inner.elect(deadline); }
+  Outcome truncate(Position to, Deadline deadline) override { return inner.truncate(to, deadline); }
+  Outcome beginning(Deadline deadline) override { return inner.beginning(deadline); }
+  Outcome ending(Deadline deadline) override { return inner.ending(deadline); }
+  Outcome catchup(Deadline deadline) override { return inner.catchup(deadline); }
+
+  MemoryLog inner;
+
+ private:
+  void set(const std::function<void()>& change) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    change();
+    changed_.notify_all();
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int permits_ = -1;  // -1: any number
+  bool held_ = false;
+  bool closed_ = false;
+  Position damage_ = 0;
+};
+
+struct Published {
+  Verdict verdict;
+  Reign reign = 0;
+  Version version = 0;
+};
+
+struct Node {
+  Node(const std::shared_ptr<MemoryEnsemble>& ensemble, Replica::Options options)
+      : log(std::make_shared<GatedLog>(ensemble)), replica(log, std::move(options)) {}
+
+  Database& database() { return *replica.database(); }
+  PageStore::Stats stats() { return database().store()->stats(); }
+  Replica::Info info() const { return replica.info(); }
+  bool becomes(ReplicaState state) {
+    return eventually([&] { return info().state == state; });
+  }
+  Outcome lead(Deadline deadline = patient()) {
+    Replica::LeadTiming timing;
+    return replica.lead(deadline, &timing);
+  }
+  void arm(const std::string& fault, int countdown = 0, int times = 1, std::uint64_t amount = 0) {
+    REQUIRE(log->inner.arm(fault, countdown, times, amount));
+  }
+
+  // As the VFS does.
+  Published publish(std::vector<PagePtr> pages, std::uint32_t page_count) {
+    Published done;
+    if (database().writers().acquire(&done, patient()) != WriterQueue::Result::granted) {
+      done.verdict = {Refusal::not_leader, "no write lock", 0};
+      return done;
+    }
+    done.verdict = database().reign(&done.reign);
+    if (done.verdict.ok()) {
+      done.verdict = database().publish(done.reign, std::move(pages), page_count, page_count,
+                                        &done.version);
+    }
+    database().writers().release(&done);
+    return done;
+  }
+  Published publish(const Image& image, std::uint32_t page_count = 4) {
+    return publish(pages_of(image), page_count);
+  }
+  Verdict outcome(const Published& published) {
+    if (!published.verdict.ok()) return published.verdict;
+    return database().wait_durable(published.reign, published.version, patient());
+  }
+  Verdict commit(const Image& image) { return outcome(publish(image)); }
+
+  std::shared_ptr<GatedLog> log;
+  Replica replica;
+};
+
+Replica::Options options(milliseconds append_timeout = seconds(60)) {
+  Replica::Options result;
+  result.append_timeout = append_timeout;
+  result.identity = {"host", "test", "instance", ""};
+  return result;
+}
+Replica::Options hasty() { return options(milliseconds(30)); }  // gives up on an append soon
+Replica::Options in_parts() {
+  Replica::Options result = options();
+  result.entry_limit = 4096;
+  return result;
+}
+
+struct Cluster {
+  explicit Cluster(Replica::Options each = options()) : a(log, each), b(log, each) {}
+  std::shared_ptr<MemoryEnsemble> log = make_memory_ensemble();
+  Node a;
+  Node b;
+
+  void a_leads() {
+    REQUIRE(a.lead().ok());
+    const Verdict first = a.commit({{1, 1}, {2, 2}});
+    REQUIRE(first.ok());
+    REQUIRE(b.replica.wait_position(first.position, patient()).ok());
+  }
+};
+
+void check_same(Node& one, Node& other) {
+  const PageStore::Stats left = one.stats();
+  const PageStore::Stats right = other.stats();
+  CHECK(left.durable == right.durable);
+  CHECK(left.checksum == right.checksum);
+  CHECK(left.page_count == right.page_count);
+  for (Node* node : {&one, &other}) {
+    const std::shared_ptr<PageStore> store = node->database().store();
+    const Held pin(*store, PageStore::At::durable);
+    CHECK(store->recompute_checksum(*pin) == left.checksum);
+  }
+}
+
+// `leader` commits, and `others` arrive at the same.
+void check_goes_on(Node& leader, std::initializer_list<Node*> others) {
+  const Verdict verdict = leader.commit({{3, 1000 + leader.stats().latest}});
+  INFO(verdict.reason);
+  REQUIRE(verdict.ok());
+  for (Node* other : others) {
+    const Outcome reached = other->replica.wait_position(verdict.position, patient());
+    INFO(reached.reason);
+    REQUIRE(reached.ok());
+    check_same(leader, *other);
+  }
+}
+
+std::vector<PagePtr> random_pages(PageNumber count, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<PagePtr> pages;
+  for (PageNumber number = 1; number <= count; ++number) {
+    pages.emplace_back(Page::create(number));
+    for (std::size_t i = 0; i < kPageSize; i += 8) {
+      const std::uint64_t word = random();
+      std::memcpy(pages.back()->bytes + i, &word, sizeof word);
+    }
+  }
+  return pages;
+}
+
+// Another writer, which is no replica, is elected and appends.
+Position intrude(const std::shared_ptr<MemoryEnsemble>& ensemble, const std::string& entry) {
+  MemoryLog log(ensemble);
+  REQUIRE(log.elect(patient()).ok());
+  const Outcome outcome = log.append(entry, patient());
+  REQUIRE(outcome.ok());
+  return outcome.position;
+}
+
+void check_failed(Node& node, const std::string& what, Position position) {
+  REQUIRE(node.becomes(ReplicaState::failed));
+  const std::string reason = node.info().reason;
+  INFO(reason);
+  CHECK(reason.find(what) != std::string::npos);
+  CHECK(reason.find("position " + std::to_string(position)) != std::string::npos);
+  const Outcome lead = node.lead();
+  CHECK(lead.status == Status::failed);
+  CHECK(lead.reason == reason);
+  CHECK(node.replica.wait_position(position, patient()).status == Status::failed);
+}
+
+}  // namespace
+
+TEST_CASE("a replica on an empty log becomes a standby that can be read and not written") {
+  Cluster cluster;
+  REQUIRE(cluster.a.becomes(ReplicaState::standby));
+  CHECK(cluster.a.replica.wait_caught_up(patient()).ok());
+  Database::View view;
+  CHECK(cluster.a.database().open_view(PageStore::At::durable, &view).ok());
+  cluster.a.database().close_view(&view);
+  CHECK(!cluster.a.publish({{1, 1}}).verdict.ok());
+  CHECK(cluster.a.info().epoch == 0);
+}
+
+TEST_CASE("a leader's commits reach the standby") {
+  Cluster cluster;
+  const Outcome led = cluster.a.lead();
+  REQUIRE(led.ok());
+  CHECK(cluster.a.info().state == ReplicaState::leading);
+  CHECK(cluster.a.info().epoch == 1);
+  CHECK(cluster.a.info().leader_position == led.position);
+  CHECK(cluster.a.lead().position == led.position);
+  for (Stamp i = 1; i <= 20; ++i) {
+    const PageNumber page = static_cast<PageNumber>(1 + i % 4);
+    const Verdict verdict = cluster.a.commit({{page, i}});
+    REQUIRE(verdict.ok());
+    REQUIRE(cluster.b.replica.wait_position(verdict.position, patient()).ok());
+    CHECK(cluster.b.stats().durable == i);
+    check_same(cluster.a, cluster.b);
+  }
+  CHECK(cluster.a.info().transactions == 20);
+  CHECK(cluster.b.info().epoch == 1);
+  CHECK(cluster.b.info().leader.host == "host");
+  CHECK(cluster.b.info().leader_position == led.position);
+}
+
+TEST_CASE("a replica that opens late reads the whole log") {
+  Cluster cluster;
+  cluster.a_leads();
+  Node late(cluster.log, options());
+  REQUIRE(late.replica.wait_caught_up(patient()).ok());
+  check_goes_on(cluster.a, {&cluster.b, &late});
+}
+
+TEST_CASE("what gathers during an append goes as one entry") {
+  Cluster cluster;
+  cluster.a_leads();
+  const std::uint64_t appends = cluster.a.info().appends;
+  cluster.a.log->hold();
+  const Published first = cluster.a.publish({{1, 10}});
+  REQUIRE(eventually([&] { return cluster.a.log->holds_one(); }));
+  const Published second = cluster.a.publish({{1, 11}});
+  const Published third = cluster.a.publish({{2, 12}});
+  cluster.a.log->release();
+  CHECK(cluster.a.outcome(first).ok());
+  const Verdict a = cluster.a.outcome(second);
+  const Verdict b = cluster.a.outcome(third);
+  REQUIRE(b.ok());
+  CHECK(a.position == b.position);
+  CHECK(cluster.a.info().appends == appends + 2);
+  REQUIRE(cluster.b.replica.wait_position(b.position, patient()).ok());
+  check_same(cluster.a, cluster.b);
+}
+
+TEST_CASE("when the second replica leads, the first takes back what nobody agreed to") {
+  Cluster cluster;
+  cluster.a_leads();
+  const Version before = cluster.a.stats().durable;
+  cluster.a.log->hold();
+  const Published sent = cluster.a.publish({{1, 10}});
+  REQUIRE(eventually([&] { return cluster.a.log->holds_one(); }));
+  const Published behind = cluster.a.publish({{1, 11}});
+  REQUIRE(behind.verdict.ok());
+  REQUIRE(cluster.b.lead().ok());
+  CHECK(cluster.a.stats().latest == before + 2);
+
+  cluster.a.log->release();
+  CHECK(cluster.a.outcome(sent).refusal == Refusal::outcome_unknown);
+  CHECK(cluster.a.outcome(behind).refusal == Refusal::leadership_lost);
+  REQUIRE(cluster.a.becomes(ReplicaState::standby));
+  CHECK(cluster.a.stats().latest == before);
+  CHECK(cluster.a.info().versions_taken_back == 2);
+  CHECK(cluster.a.info().rewinds == 1);
+  CHECK(!cluster.a.commit({{1, 12}}).ok());
+  check_goes_on(cluster.b, {&cluster.a});
+  CHECK(cluster.a.info().epoch == 2);
+
+  REQUIRE(cluster.a.lead().ok());
+  check_goes_on(cluster.a, {&cluster.b});
+  CHECK(cluster.b.info().epoch == 3);
+}
+
+TEST_CASE("after a failed append the next leader settles it, for all alike") {
+  struct Case {
+    const char* fault;
+    bool kept;
+  };
+  for (const Case& that : {Case{"lost-promise", false}, Case{"lost-promise-but-in-log", true},
+                           Case{"append-fails-but-is-in-log", true},
+                           Case{"append-fails-and-is-not", false}, Case{"no-quorum", false}}) {
+    for (const bool same_leads : {false, true}) {
+      CAPTURE(that.fault);
+      CAPTURE(same_leads);
+      Cluster cluster(hasty());
+      cluster.a_leads();
+      const Version before = cluster.a.stats().durable;
+      cluster.a.arm(that.fault);
+      CHECK(cluster.a.commit({{1, 77}}).refusal == Refusal::outcome_unknown);
+      REQUIRE(cluster.a.becomes(ReplicaState::standby));
+      CHECK(cluster.a.info().versions_taken_back == 1);
+
+      Node& leader = same_leads ? cluster.a : cluster.b;
+      Node& other = same_leads ? cluster.b : cluster.a;
+      const Outcome led = leader.lead();
+      INFO(led.reason);
+      REQUIRE(led.ok());
+      CHECK(leader.stats().durable == before + (that.kept ? 1 : 0));
+      CHECK(durable_image(*leader.database().store())[1] == (that.kept ? 77 : 1));
+      check_goes_on(leader, {&other});
+      CHECK(leader.info().reloads + other.info().reloads == 0);
+    }
+  }
+}
+
+TEST_CASE("a leader whose first entry got no answer leads at the next attempt") {
+  for (const char* fault : {"lost-promise-but-in-log", "append-fails-but-is-in-log",
+                            "append-fails-and-is-not", "lost-promise"}) {
+    CAPTURE(fault);
+    Cluster cluster(hasty());
+    cluster.a_leads();
+    cluster.b.arm(fault);
+    CHECK(!cluster.b.lead().ok());
+    CHECK(cluster.b.info().state == ReplicaState::standby);
+    REQUIRE(cluster.b.lead().ok());
+    CHECK(!cluster.a.commit({{1, 9}}).ok());
+    check_goes_on(cluster.b, {&cluster.a});
+  }
+}
+
+TEST_CASE("without a quorum nobody leads, until there is one") {
+  Cluster cluster(hasty());
+  cluster.a_leads();
+  cluster.a.arm("no-quorum", 0, -1);
+  CHECK(cluster.a.commit({{1, 5}}).refusal == Refusal::outcome_unknown);
+  REQUIRE(cluster.a.becomes(ReplicaState::standby));
+  CHECK(cluster.a.lead(in(milliseconds(30))).status == Status::no_answer);
+  CHECK(cluster.a.info().state == ReplicaState::standby);
+  cluster.a.log->inner.clear_faults();
+  REQUIRE(cluster.a.lead().ok());
+  check_goes_on(cluster.a, {&cluster.b});
+}
+
+TEST_CASE("a competing writer's foreign entry stops every replica") {
+  Cluster cluster;
+  cluster.a_leads();
+  cluster.a.arm("competing-writer");
+  const Position foreign = cluster.a.info().next;
+  CHECK(cluster.a.commit({{1, 5}}).refusal == Refusal::outcome_unknown);
+  // The election takes no position of its own.
+  check_failed(cluster.a, "foreign entry", foreign);
+  check_failed(cluster.b, "foreign entry", foreign);
+  CHECK(cluster.b.info().reloads == 1);
+  Database::View view;
+  CHECK(cluster.b.database().open_view(PageStore::At::durable, &view).refusal ==
+        Refusal::not_readable);
+}
+
+TEST_CASE("a damaged entry stops the standby after it has read the log again") {
+  Cluster cluster;
+  cluster.a_leads();
+  cluster.a.arm("corrupt-entry", 0, 1, 75);
+  const Verdict verdict = cluster.a.commit({{1, 5}});
+  REQUIRE(verdict.ok());
+  check_failed(cluster.b, "damaged log", verdict.position);
+  CHECK(cluster.b.info().reloads == 1);
+  CHECK(cluster.a.commit({{1, 6}}).ok());
+  CHECK(cluster.a.info().state == ReplicaState::leading);
+  CHECK(cluster.b.info().state == ReplicaState::failed);
+}
+
+TEST_CASE("a copy that fails its check by itself is read again") {
+  Cluster cluster;
+  cluster.a_leads();
+  cluster.b.log->damage_one_read_of(cluster.a.info().next);
+  check_goes_on(cluster.a, {&cluster.b});
+  CHECK(cluster.b.info().reloads == 1);
+  REQUIRE(cluster.b.becomes(ReplicaState::standby));
+  REQUIRE(cluster.b.lead().ok());
+  CHECK(!cluster.a.commit({{1, 9}}).ok());
+  check_goes_on(cluster.b, {&cluster.a});
+}
+
+TEST_CASE("a standby that misses entries catches up") {
+  for (const char* fault : {"hole", "unlearned"}) {
+    CAPTURE(fault);
+    Cluster cluster;
+    cluster.a_leads();
+    cluster.b.arm(fault, 0, 3);
+    for (Stamp i = 1; i <= 4; ++i) REQUIRE(cluster.a.commit({{1, i}}).ok());
+    check_goes_on(cluster.a, {&cluster.b});
+    CHECK(cluster.b.info().catchups >= 1);
+    CHECK(cluster.b.info().reloads == 0);
+  }
+}
+
+TEST_CASE("a standby that misses entries leads with all of them") {
+  Cluster cluster;
+  cluster.a_leads();
+  cluster.b.arm("hole", 0, -1);
+  for (Stamp i = 1; i <= 3; ++i) REQUIRE(cluster.a.commit({{1, 50 + i}}).ok());
+  const Version version = cluster.a.stats().durable;
+  REQUIRE(cluster.b.lead().ok());
+  CHECK(cluster.b.stats().durable == version);
+  CHECK(!cluster.a.commit({{1, 9}}).ok());
+  check_goes_on(cluster.b, {&cluster.a});
+}
+
+TEST_CASE("a batch in parts is applied as a whole") {
+  Cluster cluster(in_parts());
+  cluster.a_leads();
+  const Version before = cluster.b.stats().durable;
+  const std::uint64_t applied = cluster.b.info().entries_applied;
+  cluster.a.log->hold(3);
+  const Published published = cluster.a.publish(random_pages(12, 1), 12);
+  REQUIRE(eventually([&] { return cluster.b.info().entries_applied == applied + 3; }));
+  CHECK(cluster.b.stats().durable == before);
+  CHECK(cluster.b.stats().page_count == 4);
+  cluster.a.log->release();
+  const Verdict verdict = cluster.a.outcome(published);
+  REQUIRE(verdict.ok());
+  REQUIRE(cluster.b.replica.wait_position(verdict.position, patient()).ok());
+  CHECK(cluster.b.info().entries_applied >= applied + 10);
+  CHECK(cluster.b.stats().durable == before + 1);
+  check_same(cluster.a, cluster.b);
+  check_goes_on(cluster.a, {&cluster.b});
+}
+
+TEST_CASE("parts without an end are ignored when a new leader comes") {
+  Replica::Options each = in_parts();
+  each.append_timeout = milliseconds(30);
+  for (const char* fault : {"lost-promise", "lost-promise-but-in-log", "append-fails-but-is-in-log",
+                            "append-fails-and-is-not", "no-quorum"}) {
+    for (const bool same_leads : {false, true}) {
+      CAPTURE(fault);
+      CAPTURE(same_leads);
+      Cluster cluster(each);
+      cluster.a_leads();
+      const Version before = cluster.a.stats().durable;
+      cluster.a.arm(fault, 3);
+      CHECK(cluster.a.outcome(cluster.a.publish(random_pages(12, 2), 12)).refusal ==
+            Refusal::outcome_unknown);
+      Node& leader = same_leads ? cluster.a : cluster.b;
+      Node& other = same_leads ? cluster.b : cluster.a;
+      REQUIRE(leader.lead().ok());
+      CHECK(leader.stats().durable == before);
+      CHECK(leader.stats().page_count == 4);
+      const Verdict again = leader.outcome(leader.publish(random_pages(12, 3), 12));
+      REQUIRE(again.ok());
+      Node late(cluster.log, each);
+      check_goes_on(leader, {&other, &late});
+      CHECK(leader.info().reloads + other.info().reloads + late.info().reloads == 0);
+    }
+  }
+}
+
+TEST_CASE("parts whose end is kept by the next election are applied by all") {
+  Replica::Options each = in_parts();
+  for (const bool same_leads : {false, true}) {
+    CAPTURE(same_leads);
+    Cluster cluster(each);
+    cluster.a_leads();
+    std::uint64_t entries = cluster.a.info().appends;
+    REQUIRE(cluster.a.outcome(cluster.a.publish(random_pages(12, 4), 12)).ok());
+    entries = cluster.a.info().appends - entries;
+    const Version before = cluster.a.stats().durable;
+    cluster.a.arm("lost-promise-but-in-log", static_cast<int>(entries) - 1);
+    CHECK(cluster.a.outcome(cluster.a.publish(random_pages(12, 5), 12)).refusal ==
+          Refusal::outcome_unknown);
+    Node& leader = same_leads ? cluster.a : cluster.b;
+    Node& other = same_leads ? cluster.b : cluster.a;
+    REQUIRE(leader.lead().ok());
+    CHECK(leader.stats().durable == before + 1);
+    check_goes_on(leader, {&other});
+  }
+}
+
+TEST_CASE("an idle leader sends heartbeats") {
+  Replica::Options each = options();
+  each.heartbeat = milliseconds(3);
+  Cluster cluster(each);
+  cluster.a_leads();
+  const Version version = cluster.a.stats().durable;
+  const std::uint64_t applied = cluster.b.info().entries_applied;
+  REQUIRE(eventually([&] { return cluster.a.info().heartbeats >= 3; }));
+  REQUIRE(eventually([&] { return cluster.b.info().entries_applied >= applied + 3; }));
+  CHECK(cluster.b.stats().durable == version);
+  CHECK(cluster.b.info().last_entry.has_value());
+  check_goes_on(cluster.a, {&cluster.b});
+  REQUIRE(cluster.b.lead().ok());
+  CHECK(cluster.a.becomes(ReplicaState::standby));  // its next heartbeat is refused
+}
+
+TEST_CASE("stepping down makes everything published durable first") {
+  Cluster cluster;
+  cluster.a_leads();
+  const Version before = cluster.a.stats().durable;
+  cluster.a.log->hold();
+  const Published first = cluster.a.publish({{1, 21}});
+  REQUIRE(eventually([&] { return cluster.a.log->holds_one(); }));
+  const Published second = cluster.a.publish({{2, 22}});
+  Started stepping([&] { return cluster.a.replica.step_down(patient()); });
+  const int writer = 0;
+  REQUIRE(eventually([&] {  // until it lets nobody write any more
+    const bool granted = cluster.a.database().writers().try_acquire(&writer);
+    cluster.a.database().writers().release(&writer);
+    return !granted;
+  }));
+  std::this_thread::sleep_for(milliseconds(20));  // and has told the thread, most likely
+  cluster.a.log->release();
+  const Outcome stepped = stepping.result();
+  INFO(stepped.reason);
+  CHECK(stepped.ok());
+  CHECK(cluster.a.info().state == ReplicaState::standby);
+  CHECK(cluster.a.outcome(first).ok());
+  CHECK(cluster.a.outcome(second).ok());
+  CHECK(cluster.a.stats().durable == before + 2);
+  CHECK(cluster.a.info().versions_taken_back == 0);
+  CHECK(!cluster.a.commit({{1, 23}}).ok());
+  REQUIRE(cluster.b.lead().ok());
+  CHECK(cluster.b.stats().durable == before + 2);
+  check_goes_on(cluster.b, {&cluster.a});
+}
+
+TEST_CASE("an idle leader steps down, a standby has nothing to do for it, and both may lead again") {
+  Cluster cluster;
+  cluster.a_leads();
+  CHECK(cluster.b.replica.step_down(patient()).ok());
+  CHECK(cluster.a.replica.step_down(patient()).ok());
+  CHECK(cluster.a.info().state == ReplicaState::standby);
+  REQUIRE(cluster.a.lead().ok());
+  check_goes_on(cluster.a, {&cluster.b});
+}
+
+TEST_CASE("closing ends an attempt to lead without a quorum") {
+  Cluster cluster;
+  cluster.a.arm("no-quorum", 0, -1);
+  Started leading([&] { return cluster.a.lead(in(std::chrono::hours(1))); });
+  REQUIRE(cluster.a.becomes(ReplicaState::electing));
+  Started closing([&] { return cluster.a.replica.close(), true; });
+  CHECK(leading.result().status == Status::closed);
+  CHECK(closing.result());
+  CHECK(cluster.a.info().state == ReplicaState::closed);
+  CHECK(cluster.a.lead().status == Status::closed);
+}
+
+TEST_CASE("closing ends every wait") {
+  Cluster cluster;
+  cluster.a_leads();
+  Started position([&] { return cluster.b.replica.wait_position(1'000'000, patient()); });
+  Started state(
+      [&] { return cluster.b.replica.wait_state(ReplicaState::standby, patient()); });
+  std::this_thread::sleep_for(milliseconds(10));
+  Started closing([&] { return cluster.b.replica.close(), true; });
+  CHECK(position.result().status == Status::closed);
+  CHECK(state.result() == ReplicaState::closed);
+  CHECK(closing.result());
+  CHECK(cluster.b.replica.wait_caught_up(patient()).status == Status::closed);
+  cluster.b.replica.close();
+}
+
+TEST_CASE("closing during a batch leaves the commit's outcome open") {
+  for (const bool parts : {false, true}) {
+    CAPTURE(parts);
+    Cluster cluster(in_parts());
+    cluster.a_leads();
+    cluster.a.log->hold(parts ? 3 : 0);
+    const Published sent =
+        parts ? cluster.a.publish(random_pages(12, 6), 12) : cluster.a.publish({{1, 31}});
+    REQUIRE(eventually([&] { return cluster.a.log->holds_one(); }));
+    const Published behind = cluster.a.publish({{1, 32}});
+    Started waiting([&] { return cluster.a.outcome(sent); });
+    Started stepping([&] { return cluster.a.replica.step_down(patient()).ok(); });
+    Started closing([&] { return cluster.a.replica.close(), true; });
+    CHECK(closing.result());
+    CHECK(waiting.result().refusal == Refusal::outcome_unknown);
+    CHECK(cluster.a.outcome(behind).refusal == Refusal::leadership_lost);
+    stepping.result();
+    REQUIRE(cluster.b.lead().ok());
+    check_goes_on(cluster.b, {});
+  }
+}
+
+TEST_CASE("a wait is over at its deadline") {
+  Cluster cluster;
+  cluster.a_leads();
+  CHECK(cluster.b.replica.wait_position(1'000'000, in(milliseconds(5))).status ==
+        Status::no_answer);
+  CHECK(cluster.b.replica.wait_state(ReplicaState::standby, in(milliseconds(5))) ==
+        ReplicaState::standby);
+  cluster.a.log->hold();
+  REQUIRE(cluster.a.publish({{1, 1}}).verdict.ok());
+  REQUIRE(eventually([&] { return cluster.a.log->holds_one(); }));
+  CHECK(cluster.a.replica.step_down(in(milliseconds(5))).status == Status::no_answer);
+}
+
+TEST_CASE("an attempt to lead is over at its deadline, whatever the time limit of an append") {
+  Cluster cluster(options(std::chrono::hours(1)));
+  cluster.b.arm("no-quorum", 1);  // not the election, but the first entry
+  Started leading([&] { return cluster.b.lead(in(milliseconds(50))); });
+  CHECK(leading.result().status == Status::no_answer);
+  CHECK(cluster.b.info().state != ReplicaState::leading);
+  REQUIRE(cluster.b.lead().ok());
+  check_goes_on(cluster.b, {&cluster.a});
+}
+
+TEST_CASE("another application's entry stops a replica, also one that opens later") {
+  Cluster cluster;
+  cluster.a_leads();
+  const Position position = intrude(cluster.log, "another application's entry");
+  check_failed(cluster.b, "foreign entry", position);
+  CHECK(!cluster.a.commit({{1, 2}}).ok());
+  check_failed(cluster.a, "foreign entry", position);
+  Node late(cluster.log, options());
+  check_failed(late, "foreign entry", position);
+}
+
+TEST_CASE("an entry of a newer format stops a replica at once") {
+  Cluster cluster;
+  cluster.a_leads();
+  std::string entry = encode_heartbeat(RecordHeader{});
+  entry[4] = 99;
+  const std::uint64_t sum = wire::checksum(entry.data(), entry.size() - sizeof sum);
+  std::memcpy(&entry[entry.size() - sizeof sum], &sum, sizeof sum);
+  const Position position = intrude(cluster.log, entry);
+  check_failed(cluster.b, "newer release", position);
+  CHECK(cluster.b.info().reloads == 0);
+  CHECK(cluster.b.info().reason.find("99") != std::string::npos);
+}
+
+TEST_CASE("an attempt to lead reads a foreign entry and fails") {
+  const auto log = make_memory_ensemble();
+  const Position position = intrude(log, "another application's entry");
+  Node node(log, options());
+  CHECK(!node.lead().ok());
+  check_failed(node, "foreign entry", position);
+}
