@@ -200,13 +200,16 @@ class Connection(dbapi2.Connection):  # type: ignore[misc]
             cached_statements=cached_statements,
             detect_types=detect_types,
         )
-        for pragma in (
-            "journal_mode = memory",
-            "synchronous = off",  # durable is what the log has
-            "temp_store = memory",
-            f"mmap_size = {_MMAP_SIZE}",
-        ):
-            self._execute(f"PRAGMA {pragma}").fetchall()
+        try:
+            for pragma in (
+                "journal_mode = memory",
+                "synchronous = off",  # durable is what the log has
+                "temp_store = memory",
+                f"mmap_size = {_MMAP_SIZE}",
+            ):
+                self._execute(f"PRAGMA {pragma}").fetchall()
+        except Error as error:  # the store cannot be read: it says why
+            self.raise_refused(error)
 
     @property
     def stale(self) -> bool:

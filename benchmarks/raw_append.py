@@ -29,10 +29,11 @@ def run(settings: Settings) -> list[Row]:
 def measure(settings: Settings, count: int, *, worker_threads: int = 0) -> Row:
     """Latency of an append to a log of `count` replicas, whose only load it is."""
     with replicas.logs(settings.directory, count, worker_threads=worker_threads) as ensemble:
-        return latency(*ensemble.processes[0].call(_append_for, settings.case_s))
+        return latency(*ensemble.processes[0].call(append_for, settings.case_s))
 
 
-def _append_for(seconds: float) -> tuple[list[float], float]:
+def append_for(seconds: float) -> tuple[list[float], float]:
+    """Of a process that has a log: how long each append took, and all of them."""
     log = replicas.log()
     log.elect(timeout=30.0)
     data = os.urandom(ENTRY_BYTES)

@@ -19,7 +19,13 @@ from typing import Any, TextIO
 
 from aurora_store.demo import trace as traces
 from aurora_store.demo import workload
-from aurora_store.errors import CommitOutcomeUnknown, LeadershipLost, NotLeader, WriterBusy
+from aurora_store.errors import (
+    CommitOutcomeUnknown,
+    LeadershipLost,
+    NotLeader,
+    StoreError,
+    WriterBusy,
+)
 from aurora_store.store import Store
 
 _REPORT_INTERVAL_S = 0.005
@@ -187,12 +193,15 @@ def main() -> None:
     out = Output(os.fdopen(os.dup(1), "w"))
     os.dup2(2, 1)
     trace = traces.load(given.trace, given.tasks)
-    store = Store.open(
-        given.directory,
-        peers=given.peer,
-        address=given.address,
-        auto_initialize=given.initialize,
-    )
+    try:
+        store = Store.open(
+            given.directory,
+            peers=given.peer,
+            address=given.address,
+            auto_initialize=given.initialize,
+        )
+    except StoreError as exc:
+        sys.exit(f"{type(exc).__name__}: {exc}")
     node = Node(store, trace, out)
     for line in sys.stdin:
         arguments = (node, json.loads(line), out)

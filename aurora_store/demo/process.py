@@ -51,6 +51,7 @@ class Reply:
             raise self._node.failed(f"did not answer '{self._function}' in {limit:g} s")
         answer = self._answer
         if answer is None:
+            self._node.drain()
             raise self._node.failed(f"ended during '{self._function}'")
         if "error" in answer:
             raise self._node.failed(f"failed in '{self._function}': {answer['error']}")

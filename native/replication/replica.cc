@@ -284,7 +284,9 @@ Outcome Replica::become_leader(Deadline deadline, LeadTiming* timing) {
   const auto announcing = Clock::now();
   RecordHeader header = header_now();
   header.epoch = applier_.epoch() + 1;
-  const Outcome announced = append(encode_leader(header, options_.identity));
+  const std::string entry = encode_leader(header, options_.identity);
+  const Outcome announced =
+      log_->append(entry, std::min<Deadline>(deadline, announcing + options_.append_timeout));
   timing->leader_entry_s = seconds_since(announcing);
   if (!announced.ok()) return back(announced);
 
@@ -294,6 +296,9 @@ Outcome Replica::become_leader(Deadline deadline, LeadTiming* timing) {
     info_.position = announced.position;
     info_.next = announced.position + 1;
     info_.log_ending = announced.position;
+    ++info_.appends;
+    info_.bytes_appended += entry.size();
+    info_.last_entry = Clock::now();
     info_.epoch = header.epoch;
     info_.leader = options_.identity;
     info_.leader_position = announced.position;
@@ -336,12 +341,16 @@ void Replica::serve() {
   const Deadline beat = beats ? now.last_entry.value_or(Clock::now()) +
                                     std::chrono::duration_cast<Clock::duration>(options_.heartbeat)
                               : Clock::now() + std::chrono::hours(1);
-  const bool published = database_->wait_published(beat);
   bool step_down;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (closing_) return;
     step_down = step_down_;
+  }
+  // Its wake-up may have gone to the batch before: then there is nothing to wait for.
+  const bool published = database_->wait_published(step_down ? Clock::now() : beat);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (closing_) return;
   }
   Outcome outcome;
   PageStore::Changes changes;

@@ -336,6 +336,7 @@ TEST_CASE("when the second replica leads, the first takes back what nobody agree
   CHECK(cluster.a.info().epoch == 2);
 
   REQUIRE(cluster.a.lead().ok());
+  CHECK(!cluster.b.commit({{1, 13}}).ok());  // only now it finds out
   check_goes_on(cluster.a, {&cluster.b});
   CHECK(cluster.b.info().epoch == 3);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from aurora_store.demo import trace as traces
+from aurora_store.demo.ledger import Ledger, differences_of
 
 LIMIT = 120.0
 REAL_TRACE = Path(__file__).parents[3] / "shared" / "data" / "openb"
@@ -24,10 +26,11 @@ p-3,6000,12288,0,0,,BE,Pending,30,600,
 """
 
 
-def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+def demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs the command."""
     command = [sys.executable, "-m", "aurora_store.cli", "demo", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
+    env = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=env)
 
 
 def document(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -90,6 +93,57 @@ def test_folder_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "does not exist" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_replica_that_cannot_start_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+    missing = str(tmp_path / "libmesos.so")
+    result = demo("--tasks", "10", AURORA_STORE_LIBMESOS=missing)
+    assert result.returncode == 1
+    assert "replica 1 ended during 'wait_caught_up'" in result.stderr
+    assert f"LibmesosNotFound: libmesos {missing}" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def inspected(name: str, **changes: Any) -> dict[str, Any]:
+    """What a replica with three events and two hosts tells, but for the changes."""
+    return {
+        "name": name,
+        "events": [0, 1, 2],
+        "rows": {"host": 2, "task": 1, "task_event": 3},
+        "wrong_accounts": 0,
+        "checksum": "aa",
+        "recomputed": "aa",
+        "kept": "aa",
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"events": [0, 2]}, "second lacks 1 acknowledged events: [1]"),
+        ({"events": [0, 1, 2, 7]}, "second has 1 events of nobody's: [7]"),
+        ({"events": [0, 1, 1, 2]}, "second has events more than once"),
+        ({"rows": {"host": 1}}, "second has 1 of 2 hosts"),
+        ({"wrong_accounts": 1}, "second has 1 hosts with wrong accounts"),
+        ({"recomputed": "bb"}, "second's pages do not match its checksum"),
+        ({"checksum": "bb", "recomputed": "bb", "kept": "bb"}, "the checksums differ: aa, bb"),
+    ],
+)
+def test_what_differs_is_found(changes: dict[str, Any], complaint: str) -> None:
+    ledger = Ledger(kill_count=1)
+    ledger.add({"acknowledged": [0, 1]})
+    ledger.add({"found": [2]})
+    assert differences_of(ledger, 3, 2, [inspected("first"), inspected("second")]) == []
+    replicas = [inspected("first"), inspected("second", **changes)]
+    assert differences_of(ledger, 3, 2, replicas) == [complaint]
+
+
+def test_event_that_nobody_acknowledged_is_a_difference() -> None:
+    ledger = Ledger(kill_count=1)
+    ledger.add({"acknowledged": [0, 1], "unknown": [2]})
+    found = differences_of(ledger, 3, 2, [inspected("first")])
+    assert found == ["2 of 3 events were acknowledged"]
 
 
 @pytest.mark.parametrize(
