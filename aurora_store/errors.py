@@ -54,7 +54,7 @@ class NotLeader(StoreError):
 
 
 class LeadershipLost(StoreError):
-    """The transaction is certainly *not* in the log: another leader took over before it was sent.
+    """The transaction is certainly *not* in the log: the reign ended before it was sent.
 
     Safe to run again on the new leader.
     """

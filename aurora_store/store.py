@@ -75,7 +75,7 @@ class Store:
         self._native = ffi.gc(native, lib.aur_store_free)
         handle = driver.StoreHandle(self._native, begin_timeout_s=begin_timeout)
         driver.register(self.name, handle)
-        pool = {"pool_size": _POOL_SIZE, "max_overflow": _MAX_OVERFLOW}
+        pool: dict[str, Any] = {"pool_size": _POOL_SIZE, "max_overflow": _MAX_OVERFLOW}
         self._engine = create_engine(handle, **pool)
         self._read_engine = create_engine(handle, read_only=True, **pool)
 
@@ -278,7 +278,9 @@ class Store:
     def _where(self) -> str:
         return f"the store in {self._log.directory}"
 
-    def _fail(self, outcome: Outcome, doing: str, otherwise: Callable[[str], Exception]) -> NoReturn:
+    def _fail(
+        self, outcome: Outcome, doing: str, otherwise: Callable[[str], Exception]
+    ) -> NoReturn:
         message = f"{self._where} cannot {doing}: {outcome.reason}"
         if outcome.status == lib.AUR_CLOSED:
             raise StoreClosed(message)

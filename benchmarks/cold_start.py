@@ -62,12 +62,20 @@ def _open_store(directory: str, size: int) -> Row:
     replicas.open_store(directory)
     opened = time.perf_counter()
     replicas.store().wait_caught_up(timeout=600.0)
-    end = time.perf_counter()
+    caught_up = time.perf_counter()
     peak = _peak_mb()
-    found = replicas.connect(read_only=True).execute("SELECT count(*) FROM task").fetchone()[0]
+    connection = replicas.connect(read_only=True)
+    early = connection.execute("SELECT count(*) FROM task").fetchone()[0]
+    led_begin = time.perf_counter()
+    replicas.store().lead(timeout=60.0)
+    end = caught_up + time.perf_counter() - led_begin
+    found = connection.execute("SELECT count(*) FROM task").fetchone()[0]
     if found != size:
-        raise AssertionError(f"{found} tasks instead of {size}")
-    return _row("store", opened - begin, end - opened, before, peak)
+        raise AssertionError(f"{found} tasks instead of {size} ({early} before leading)")
+    return {
+        **_row("store", opened - begin, end - opened, before, peak),
+        "tasks_before_lead": early,
+    }
 
 
 def _read_row_log(directory: str, size: int) -> Row:

@@ -237,16 +237,17 @@ Position intrude(const std::shared_ptr<MemoryEnsemble>& ensemble, const std::str
   return outcome.position;
 }
 
-void check_failed(Node& node, const std::string& what, Position position) {
+void check_failed(Node& node, const std::string& what, Position position,
+                  Status status = Status::corrupt) {
   REQUIRE(node.becomes(ReplicaState::failed));
   const std::string reason = node.info().reason;
   INFO(reason);
   CHECK(reason.find(what) != std::string::npos);
   CHECK(reason.find("position " + std::to_string(position)) != std::string::npos);
   const Outcome lead = node.lead();
-  CHECK(lead.status == Status::failed);
+  CHECK(lead.status == status);
   CHECK(lead.reason == reason);
-  CHECK(node.replica.wait_position(position, patient()).status == Status::failed);
+  CHECK(node.replica.wait_position(position, patient()).status == status);
 }
 
 }  // namespace
@@ -343,7 +344,7 @@ TEST_CASE("when the second replica leads, the first takes back what nobody agree
 
 TEST_CASE("after a failed append the next leader settles it, for all alike") {
   struct Case {
-    const char* fault;
+    std::string fault;
     bool kept;
   };
   for (const Case& that : {Case{"lost-promise", false}, Case{"lost-promise-but-in-log", true},
@@ -374,7 +375,7 @@ TEST_CASE("after a failed append the next leader settles it, for all alike") {
 }
 
 TEST_CASE("a leader whose first entry got no answer leads at the next attempt") {
-  for (const char* fault : {"lost-promise-but-in-log", "append-fails-but-is-in-log",
+  for (const std::string fault : {"lost-promise-but-in-log", "append-fails-but-is-in-log",
                             "append-fails-and-is-not", "lost-promise"}) {
     CAPTURE(fault);
     Cluster cluster(hasty());
@@ -442,7 +443,7 @@ TEST_CASE("a copy that fails its check by itself is read again") {
 }
 
 TEST_CASE("a standby that misses entries catches up") {
-  for (const char* fault : {"hole", "unlearned"}) {
+  for (const std::string fault : {"hole", "unlearned"}) {
     CAPTURE(fault);
     Cluster cluster;
     cluster.a_leads();
@@ -489,7 +490,7 @@ TEST_CASE("a batch in parts is applied as a whole") {
 TEST_CASE("parts without an end are ignored when a new leader comes") {
   Replica::Options each = in_parts();
   each.append_timeout = milliseconds(30);
-  for (const char* fault : {"lost-promise", "lost-promise-but-in-log", "append-fails-but-is-in-log",
+  for (const std::string fault : {"lost-promise", "lost-promise-but-in-log", "append-fails-but-is-in-log",
                             "append-fails-and-is-not", "no-quorum"}) {
     for (const bool same_leads : {false, true}) {
       CAPTURE(fault);
@@ -500,6 +501,7 @@ TEST_CASE("parts without an end are ignored when a new leader comes") {
       cluster.a.arm(fault, 3);
       CHECK(cluster.a.outcome(cluster.a.publish(random_pages(12, 2), 12)).refusal ==
             Refusal::outcome_unknown);
+      REQUIRE(cluster.a.becomes(ReplicaState::standby));
       Node& leader = same_leads ? cluster.a : cluster.b;
       Node& other = same_leads ? cluster.b : cluster.a;
       REQUIRE(leader.lead().ok());
@@ -527,6 +529,7 @@ TEST_CASE("parts whose end is kept by the next election are applied by all") {
     cluster.a.arm("lost-promise-but-in-log", static_cast<int>(entries) - 1);
     CHECK(cluster.a.outcome(cluster.a.publish(random_pages(12, 5), 12)).refusal ==
           Refusal::outcome_unknown);
+    REQUIRE(cluster.a.becomes(ReplicaState::standby));
     Node& leader = same_leads ? cluster.a : cluster.b;
     Node& other = same_leads ? cluster.b : cluster.a;
     REQUIRE(leader.lead().ok());
@@ -683,7 +686,7 @@ TEST_CASE("an entry of a newer format stops a replica at once") {
   const std::uint64_t sum = wire::checksum(entry.data(), entry.size() - sizeof sum);
   std::memcpy(&entry[entry.size() - sizeof sum], &sum, sizeof sum);
   const Position position = intrude(cluster.log, entry);
-  check_failed(cluster.b, "newer release", position);
+  check_failed(cluster.b, "newer release", position, Status::too_new);
   CHECK(cluster.b.info().reloads == 0);
   CHECK(cluster.b.info().reason.find("99") != std::string::npos);
 }

@@ -1,6 +1,6 @@
 """The long run, `make soak`: the leader killed, or stopped, at random moments, again and again.
 
-Not part of `make test`: it takes minutes. ROUNDS says how often (50). A failing run prints its seed.
+Not part of `make test`: it takes minutes. ROUNDS says how often (50). A run prints its seed.
 """
 
 from __future__ import annotations

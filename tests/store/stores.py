@@ -71,7 +71,7 @@ class Cluster:
 
 
 def check_pairs(replica: Worker, acknowledged: Path) -> set[int]:
-    """Asserts that every acknowledged transaction is there, and no half of any; returns them all."""
+    """Asserts that every acknowledged transaction is there, and no half; returns them all."""
     rows = replica.call("query", statement="SELECT n, count(*) FROM pair GROUP BY n")
     halves = [n for n, count in rows if count != 2]
     assert not halves, f"half a transaction: {halves}"
