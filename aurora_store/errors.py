@@ -63,7 +63,7 @@ class LeadershipLost(StoreError):
 
 
 class CommitOutcomeUnknown(StoreError):
-    """The transaction was sent and not acknowledged: the next leader settles whether it is in the log.
+    """The transaction was sent and not acknowledged: the next leader settles if it is in the log.
 
     Every replica will see the same answer. Look for the transaction's effect before running it
     again.
