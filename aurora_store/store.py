@@ -213,6 +213,9 @@ class Store:
     def wait_caught_up(self, *, timeout: float = 60.0) -> Position:
         """Waits until this replica has read all that the log had when this was called.
 
+        While nobody leads the last position may be undecided: it is then left out, and settled by
+        the next leader.
+
         Raises:
             WaitTimeout: it was not enough time; the message says how far it got.
             Corrupt, FormatTooNew, LogUnavailable: it never will.

@@ -244,7 +244,8 @@ void aur_store_free(aur_store* store);
 
 void aur_store_get_status(aur_store* store, aur_store_status* status);
 
-/* Waits until the store has read everything up to the log's end as it was when first asked. */
+/* Waits until the store has read everything up to the log's end as it was when first asked. The very
+ * last position may be undecided while nobody leads: then it is left out, after half a second. */
 void aur_store_wait_caught_up(aur_store* store, double timeout_s, aur_outcome* outcome);
 /* Waits until `position` was applied. AUR_NO_ANSWER on time-out. */
 void aur_store_wait_position(aur_store* store, uint64_t position, double timeout_s,

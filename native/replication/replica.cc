@@ -9,6 +9,9 @@ namespace {
 // How soon a standby notices that it should lead.
 constexpr std::chrono::milliseconds kFollowSlice{5};
 
+// How long wait_caught_up waits for a last position that may be undecided.
+constexpr std::chrono::milliseconds kLastPositionGrace{500};
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -80,8 +83,8 @@ Outcome Replica::step_down(Deadline deadline) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (info_.state != ReplicaState::leading) return Outcome::at(info_.position);
     step_down_ = true;
+    database_->writers().shut();  // within the lock: the next reign opens it again
   }
-  database_->writers().shut();
   database_->wake();
   return wait(deadline, "stepping down",
               [this] { return info_.state != ReplicaState::leading; });
@@ -90,10 +93,15 @@ Outcome Replica::step_down(Deadline deadline) {
 Outcome Replica::wait_caught_up(Deadline deadline) {
   const Outcome ending = log_->ending(deadline);
   if (!ending.ok()) return ending;
-  // The last position may stay undecided until somebody leads: it does not count.
-  return wait(deadline, "catching up", [this, &ending] {
+  const Outcome reached = wait(deadline, "catching up", [this, &ending] {
     return info_.state != ReplicaState::opening && info_.next >= ending.position;
   });
+  if (!reached.ok() || ending.position == 0) return reached;
+  // The last position may stay undecided until somebody leads: it is waited for, but not for long.
+  const Outcome last = wait(std::min<Deadline>(deadline, Clock::now() + kLastPositionGrace),
+                            "catching up",
+                            [this, &ending] { return info_.next > ending.position; });
+  return last.status == Status::no_answer ? reached : last;
 }
 
 Outcome Replica::wait_position(Position position, Deadline deadline) {
