@@ -94,7 +94,7 @@ bench: venv libmesos ## Run the benchmarks
 	.venv/bin/python -m benchmarks
 
 soak: venv libmesos ## Run the long tests that end replicas at random
-	SOAK=1 .venv/bin/python -m pytest tests/soak -q -s
+	.venv/bin/python -m pytest tests/soak -q -s
 
 clean: ## Remove all that was built, and .venv
 	rm -rf build dist *.egg-info .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
