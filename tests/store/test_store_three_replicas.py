@@ -72,7 +72,7 @@ def test_schema_changes_vacuum_and_large_objects_replicate_byte_for_byte(cluster
     leader.call("bulk", rows=2000, size=4000, limit=120.0)
     leader.call("script", statements=["DELETE FROM bulk WHERE id % 2"])
     leader.call("vacuum", limit=120.0)
-    leader.call("bulk", rows=1, size=20_000_000, limit=120.0)
+    leader.call("bulk", rows=1, size=100_000_000, limit=120.0)
     cluster.agree(0)
     standby = cluster.replicas[2]
     assert standby.call("query", statement="SELECT v FROM keyed ORDER BY k") == [["one"], ["two"]]
