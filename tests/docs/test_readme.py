@@ -30,7 +30,7 @@ _SHOWN_OUTPUT = re.compile(r"```python\n(?P<code>.*?)```.*?```text\n(?P<output>.
 # Each replica says what it is, and stays until the test closes its standard input.
 _SAY = "print(store.status().state.value, flush=True)\n__import__('sys').stdin.read()\n"
 _LEAD = f"store.wait_caught_up()\nstore.lead()\n{_SAY}store.close()\n"
-_FOLLOW = f"store.wait_for(1)\n{_SAY}store.close()\n"
+_FOLLOW = f"store.wait_for(1)\nstore.wait_caught_up()\n{_SAY}store.close()\n"
 
 
 def _environment() -> dict[str, str]:
