@@ -19,12 +19,19 @@ namespace aurora {
 
 std::shared_ptr<Database> database_of(aur_store* store);  // capi/store.cc
 
+inline std::string text(const char* value) { return value != nullptr ? value : ""; }
+
+// Cut to what the caller's buffer holds.
+inline void copy(char* target, std::size_t size, const std::string& value) {
+  const std::size_t length = std::min(value.size(), size - 1);
+  std::memcpy(target, value.data(), length);
+  target[length] = '\0';
+}
+
 inline void fill(aur_outcome* out, int status, Position position, const std::string& reason) {
   out->status = status;
   out->position = position;
-  const std::size_t size = std::min(reason.size(), sizeof(out->reason) - 1);
-  std::memcpy(out->reason, reason.data(), size);
-  out->reason[size] = '\0';
+  copy(out->reason, sizeof(out->reason), reason);
 }
 inline void fill(aur_outcome* out, const Outcome& outcome) {
   fill(out, static_cast<int>(outcome.status), outcome.position, outcome.reason);

@@ -24,7 +24,8 @@ struct aur_stream {
 
 namespace {
 
-std::string text(const char* value) { return value != nullptr ? value : ""; }
+using aurora::copy;
+using aurora::text;
 
 // Nothing here is expected to throw but an allocation; whatever does is an outcome.
 template <class Work>
@@ -46,12 +47,6 @@ aur_entries* entries_of(aur_outcome* outcome, Read read) {
     return read_outcome;
   });
   return outcome->status == AUR_OK ? result.release() : nullptr;
-}
-
-void copy(char* target, std::size_t size, const std::string& value) {
-  const std::size_t length = std::min(value.size(), size - 1);
-  std::memcpy(target, value.data(), length);
-  target[length] = '\0';
 }
 
 }  // namespace

@@ -11,18 +11,16 @@ struct aur_store {
 
 namespace {
 
+using aurora::text;
+
 std::chrono::nanoseconds nanoseconds(double seconds) {
   return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
 }
 
 template <std::size_t size>
 void copy(char (&target)[size], const std::string& value) {
-  const std::size_t length = std::min(value.size(), size - 1);
-  std::memcpy(target, value.data(), length);
-  target[length] = '\0';
+  aurora::copy(target, size, value);
 }
-
-std::string text(const char* value) { return value != nullptr ? value : ""; }
 
 }  // namespace
 

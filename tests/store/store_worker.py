@@ -42,17 +42,12 @@ def step_down() -> None:
     _opened().step_down()
 
 
-def execute(*statements: str) -> int:
+def script(statements: list[str]) -> int:
     """Runs the statements as one transaction; returns a position that includes it."""
     with _opened().begin() as connection:
         for statement in statements:
             connection.execute(text(statement))
     return int(_opened().position)
-
-
-def script(statements: list[str]) -> int:
-    """Runs the statements as one transaction; returns a position that includes it."""
-    return execute(*statements)
 
 
 def bulk(rows: int, size: int) -> int:

@@ -58,7 +58,6 @@ class Cluster:
 
     def agree(self, leader: int) -> int:
         """Waits until all replicas have what the leader has; asserts equal, true checksums."""
-        position = self.replicas[leader].call("execute")
         position = self.replicas[leader].call("status")["position"]
         seen = set()
         for replica in self.replicas:
