@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -40,6 +41,16 @@ struct Verdict {
 
 class Database {
  public:
+  // Where published versions go (replication/sender.h).
+  class Outlet {
+   public:
+    virtual ~Outlet() = default;
+
+    // Called, without a lock, by a thread that waits for a version which was not sent yet while no
+    // other writer is about: it may send it, or leave that to somebody else.
+    virtual void send(Deadline deadline) = 0;
+  };
+
   Database();
   ~Database();  // every connection is closed by then
 
@@ -80,22 +91,27 @@ class Database {
   // Opens for reading / refuses readers with `reason`.
   void set_readable(bool readable, std::string reason);
 
-  // From here on transactions may be written in `reign`, until end_reign. No reign is on now;
-  // reigns ascend. Does nothing on a closed database.
-  void begin_reign(Reign reign);
+  // From here on transactions may be written in `reign`, until end_reign, and are sent by `outlet`.
+  // No reign is on now; reigns ascend. Does nothing on a closed database.
+  void begin_reign(Reign reign, std::shared_ptr<Outlet> outlet = nullptr);
 
   // Ends it: no more writers; versions above durable are taken back; those that were *sent* (in
   // the entry under way) get `sent_fate` (outcome_unknown or leadership_lost), those behind it
-  // leadership_lost. Wakes everybody. Returns the number of versions taken back; 0 if no reign is
-  // on.
-  std::uint64_t end_reign(Refusal sent_fate, std::string reason);
+  // leadership_lost. Wakes everybody, after it has called `first` with the number of versions taken
+  // back. Returns that number; 0, without a call, if no reign is on.
+  std::uint64_t end_reign(Refusal sent_fate, std::string reason,
+                          const std::function<void(std::uint64_t)>& first = nullptr);
 
-  // Blocks until there is something to collect, `deadline`, or wake(). True: something.
-  bool wait_published(Deadline deadline);
+  // Whether something was published and not sent.
+  bool unsent() const;
+
+  // Blocks until wake() or `deadline`, or not at all if unsent(). A publication by itself does not
+  // wake it, waiting for one does, unless that thread sends it.
+  bool wait_unsent(Deadline deadline);
   void wake();
 
   // As those of PageStore. `position`: of the entry. make_durable wakes those who wait for it;
-  // apply is for a time without a reign, as is replace.
+  // apply is for a time without a reign, as is replace. One thread at a time.
   bool collect(PageStore::Changes* changes);
   void make_durable(Position position);
   bool apply(std::vector<PagePtr> pages, Version first, Version last, std::uint32_t page_count,

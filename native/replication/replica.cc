@@ -9,17 +9,14 @@ namespace {
 // How soon a standby notices that it should lead.
 constexpr std::chrono::milliseconds kFollowSlice{5};
 
+// How soon a version is sent whose committer does not wait for it: interrupted, most likely.
+constexpr std::chrono::milliseconds kLookForLeftovers{100};
+
 // How long wait_caught_up waits for a last position that may be undecided.
 constexpr std::chrono::milliseconds kLastPositionGrace{500};
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::uint64_t now_us() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(now).count());
 }
 
 }  // namespace
@@ -29,7 +26,9 @@ Replica::Replica(std::shared_ptr<ReplicatedLog> log, Options options)
       options_(std::move(options)),
       database_(std::make_shared<Database>()),
       applier_(*database_),
-      encoder_(options_.entry_limit) {
+      sender_(std::make_shared<Sender>(
+          log_, *database_, Sender::Options{options_.append_timeout, options_.entry_limit},
+          [this](const Sender::Sent& sent) { note_sent(sent); })) {
   database_->set_readable(false, "the replica still reads the log for the first time");
   thread_ = std::thread([this] { run(); });
 }
@@ -290,8 +289,7 @@ Outcome Replica::become_leader(Deadline deadline, LeadTiming* timing) {
   if (!caught_up.ok()) return back(std::move(caught_up));
 
   const auto announcing = Clock::now();
-  RecordHeader header = header_now();
-  header.epoch = applier_.epoch() + 1;
+  const RecordHeader header = header_now(*database_, applier_.epoch() + 1);
   const std::string entry = encode_leader(header, options_.identity);
   const Outcome announced =
       log_->append(entry, std::min<Deadline>(deadline, announcing + options_.append_timeout));
@@ -314,7 +312,8 @@ Outcome Replica::become_leader(Deadline deadline, LeadTiming* timing) {
     from_beginning_ = false;
   }
   database_->set_readable(true, {});
-  database_->begin_reign(header.epoch);
+  sender_->open(header.epoch);
+  database_->begin_reign(header.epoch, sender_);
   set_state(ReplicaState::leading);
   return announced;
 }
@@ -344,37 +343,23 @@ Outcome Replica::read_up_to(Position last, Deadline deadline) {
 }
 
 void Replica::serve() {
-  const bool beats = options_.heartbeat.count() > 0;
-  const Info now = info();
-  const Deadline beat = beats ? now.last_entry.value_or(Clock::now()) +
-                                    std::chrono::duration_cast<Clock::duration>(options_.heartbeat)
-                              : Clock::now() + std::chrono::hours(1);
+  Deadline beat = Deadline::max();
   bool step_down;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     step_down = step_down_;
+    if (options_.heartbeat.count() > 0) beat = *info_.last_entry + options_.heartbeat;
   }
-  // Its wake-up may have gone to the batch before: then there is nothing to wait for.
-  const bool published = database_->wait_published(step_down ? Clock::now() : beat);
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (closing_) return;
-  }
-  Outcome outcome;
-  PageStore::Changes changes;
-  if (published && database_->collect(&changes)) {
-    outcome = send_batch(changes);
-  } else if (step_down) {
+  // Once told to step down there is nothing to wait for: the wake-up may be used up already.
+  if (!step_down) database_->wait_unsent(std::min(beat, Clock::now() + kLookForLeftovers));
+  if (closing()) return;
+  Outcome outcome = sender_->send_published();
+  if (outcome.ok() && step_down) {
     end_reign(Refusal::leadership_lost, "this replica stepped down");
     return;
-  } else if (beats && Clock::now() >= beat) {
-    outcome = append(encode_heartbeat(header_now()));
-    if (outcome.ok()) {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      ++info_.heartbeats;
-      info_.position = outcome.position;
-      info_.next = outcome.position + 1;
-    }
+  }
+  if (outcome.ok() && Clock::now() >= beat && !database_->unsent()) {
+    outcome = sender_->send_heartbeat();
   }
   if (!outcome.ok()) {
     end_reign(Refusal::outcome_unknown,
@@ -384,70 +369,36 @@ void Replica::serve() {
   }
 }
 
-Outcome Replica::send_batch(const PageStore::Changes& changes) {
-  RecordHeader header = header_now();
-  header.kind = RecordKind::batch;
-  header.first_version = changes.first;
-  header.last_version = changes.last;
-  header.page_count = changes.page_count;
-  header.checksum_before = changes.checksum_before;
-  header.checksum_after = changes.checksum_after;
-  header.transactions = static_cast<std::uint32_t>(changes.last - changes.first + 1);
-  encoder_.begin(header);
-  for (const PageStore::Change& change : changes.pages) {
-    const std::uint8_t* before = change.before == nullptr ? nullptr : change.before->bytes;
-    const std::uint8_t* after = change.after == nullptr ? nullptr : change.after->bytes;
-    if (encoder_.add(change.number, before, after)) {
-      const Outcome part = append(encoder_.take_part());
-      if (!part.ok()) return part;
-    }
+// By whichever thread sends.
+void Replica::note_sent(const Sender::Sent& sent) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ++info_.appends;
+  info_.bytes_appended += sent.bytes;
+  info_.last_entry = Clock::now();
+  info_.log_ending = sent.position;
+  info_.heartbeats += sent.heartbeat ? 1 : 0;
+  info_.transactions += sent.transactions;
+  // A part of a transaction is in the log, but nothing can be read there yet.
+  if (sent.heartbeat || sent.transactions > 0) {
+    info_.position = sent.position;
+    info_.next = sent.position + 1;
   }
-  const Outcome outcome = append(encoder_.finish());
-  if (!outcome.ok()) return outcome;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    info_.position = outcome.position;
-    info_.next = outcome.position + 1;
-    info_.transactions += header.transactions;
-    changed_.notify_all();
-  }
-  database_->make_durable(outcome.position);
-  return outcome;
-}
-
-Outcome Replica::append(const std::string& entry) {
-  const Outcome outcome = log_->append(entry, Clock::now() + options_.append_timeout);
-  if (outcome.ok()) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    ++info_.appends;
-    info_.bytes_appended += entry.size();
-    info_.last_entry = Clock::now();
-    info_.log_ending = outcome.position;
-  }
-  return outcome;
+  changed_.notify_all();
 }
 
 void Replica::end_reign(Refusal fate, const std::string& reason) {
   if (info().state != ReplicaState::leading) return;
-  const std::uint64_t taken_back = database_->end_reign(fate, reason);
-  {
+  sender_->shut();
+  // Whoever hears that his commit failed must find a standby.
+  database_->end_reign(fate, reason, [&](std::uint64_t taken_back) {
     const std::lock_guard<std::mutex> lock(mutex_);
     step_down_ = false;
     info_.versions_taken_back += taken_back;
     if (taken_back > 0) ++info_.rewinds;
-  }
-  set_state(ReplicaState::standby, reason);
-}
-
-RecordHeader Replica::header_now() const {
-  const PageStore::Stats stats = database_->store()->stats();
-  RecordHeader header;
-  header.epoch = applier_.epoch();
-  header.first_version = header.last_version = stats.durable;
-  header.page_count = stats.page_count;
-  header.checksum_before = header.checksum_after = stats.checksum;
-  header.time_us = now_us();
-  return header;
+    info_.state = ReplicaState::standby;
+    info_.reason = reason;
+    changed_.notify_all();
+  });
 }
 
 void Replica::fail(Status failure, std::string reason) {

@@ -1,8 +1,8 @@
 // One replica: a database, a log, and the thread that keeps them together.
 //
-// As a standby the thread streams the log into the database; as a leader it sends what was published
-// to the log, everything that has gathered since the last entry as the next one (group commit). One
-// thread does both, so the two roles can never overlap.
+// As a standby the thread streams the log into the database; as a leader it sees to it that
+// everything published is sent (sender.h), that an idle log gets heartbeats, and that a reign ends
+// when the log says so. One thread changes the roles, so they can never overlap.
 //
 //   opening -> standby -> electing -> leading -> standby ...      failed, closed
 #pragma once
@@ -18,6 +18,7 @@
 #include "log/replicated_log.h"
 #include "pages/database.h"
 #include "replication/applier.h"
+#include "replication/sender.h"
 
 namespace aurora {
 
@@ -98,12 +99,10 @@ class Replica {
   Outcome become_leader(Deadline deadline, LeadTiming* timing);
   Outcome read_up_to(Position last, Deadline deadline);
   void serve();
-  Outcome send_batch(const PageStore::Changes& changes);
-  Outcome append(const std::string& entry);
+  void note_sent(const Sender::Sent& sent);
   bool take(const Entry& entry);  // false: failed
   void copy_failed(const Entry& entry, const DecodeError& error);
   void end_reign(Refusal fate, const std::string& reason);
-  RecordHeader header_now() const;
   void set_state(ReplicaState state, std::string reason = {});
   void fail(Status failure, std::string reason);  // for good
   void note_progress(const EntryStream::Progress& progress);
@@ -117,7 +116,6 @@ class Replica {
 
   // Of the replication thread alone.
   Applier applier_;
-  BatchEncoder encoder_;
   std::unique_ptr<EntryStream> stream_;
   std::uint64_t stream_catchups_ = 0;
   std::optional<Position> opening_target_;
@@ -131,6 +129,7 @@ class Replica {
   bool step_down_ = false;          // guarded by mutex_
   bool closing_ = false;            // guarded by mutex_
   std::mutex close_mutex_;          // guards the join of thread_
+  const std::shared_ptr<Sender> sender_;
   std::thread thread_;
 };
 

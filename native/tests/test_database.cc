@@ -286,24 +286,24 @@ TEST_CASE("a standby applies entries, and one that does not fit changes nothing"
   CHECK(standby.apply(batch_of(changes), 1, 1, 1, changes.checksum_after, 4, &reason));
   CHECK(standby.store()->stats().durable == 1);
   CHECK(standby.wait_durable(0, 1, past()).position == 4);
-  CHECK_FALSE(standby.wait_published(past()));  // nothing of it is to be sent again
+  CHECK_FALSE(standby.wait_unsent(past()));  // nothing of it is to be sent again
 }
 
-TEST_CASE("the replication thread sleeps until something is published, or it is woken") {
+TEST_CASE("the replication thread sleeps until it is woken, and not while something is unsent") {
   Leading leader;
-  CHECK_FALSE(leader.database.wait_published(past()));
+  CHECK_FALSE(leader.database.wait_unsent(past()));
   std::future<bool> waiting = std::async(std::launch::async, [&] {
-    return leader.database.wait_published(soon());
+    return leader.database.wait_unsent(soon());
   });
   leader.commit(1);
   CHECK(waiting.get());
-  CHECK(leader.database.wait_published(past()));  // until it is collected
+  CHECK(leader.database.wait_unsent(past()));  // until it is collected
   leader.collect();
-  CHECK_FALSE(leader.database.wait_published(past()));
+  CHECK_FALSE(leader.database.wait_unsent(past()));
 
   leader.database.wake();  // before it sleeps: not lost
   const Deadline deadline = soon();
-  CHECK_FALSE(leader.database.wait_published(deadline));
+  CHECK_FALSE(leader.database.wait_unsent(deadline));
   CHECK(Clock::now() < deadline);
 }
 
@@ -329,7 +329,7 @@ TEST_CASE("a closed database refuses everything and wakes everybody, and knows w
   int owner;
   CHECK(leader.database.writers().acquire(&owner, soon()) == WriterQueue::Result::refused);
   leader.collect();
-  CHECK_FALSE(leader.database.wait_published(soon()));
+  CHECK_FALSE(leader.database.wait_unsent(soon()));
 
   CHECK(leader.database.end_reign(Refusal::outcome_unknown, "closed") == 1);
   CHECK(leader.fate(2) == Refusal::outcome_unknown);

@@ -124,7 +124,7 @@ void replicate(Database& database, Database& standby, const std::atomic<bool>& s
   std::string reason;
   database.begin_reign(reign);
   while (!stop) {
-    if (!database.wait_published(Clock::now() + 1ms)) continue;
+    if (!database.wait_unsent(Clock::now() + 1ms)) continue;
     PageStore::Changes changes;
     if (!database.collect(&changes)) continue;
     const unsigned chance = random() % 12;
@@ -208,7 +208,7 @@ TEST_CASE("many commits that wait at once each get their own answer") {
     Position position = 0;
     while (!stop) {
       PageStore::Changes changes;
-      if (!database.wait_published(Clock::now() + 10ms) || !database.collect(&changes)) continue;
+      if (!database.wait_unsent(Clock::now() + 1ms) || !database.collect(&changes)) continue;
       database.make_durable(++position);
     }
   });

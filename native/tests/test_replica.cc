@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -63,9 +64,16 @@ class GatedLog : public ReplicatedLog {
     return held_;
   }
 
+  // Which thread made the last append.
+  std::thread::id sender() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return sender_;
+  }
+
   Outcome append(const std::string& data, Deadline deadline) override {
     {
       std::unique_lock<std::mutex> lock(mutex_);
+      sender_ = std::this_thread::get_id();
       held_ = permits_ == 0;
       changed_.wait_until(lock, deadline, [this] { return permits_ != 0 || closed_; });
       held_ = false;
@@ -109,6 +117,7 @@ class GatedLog : public ReplicatedLog {
   bool held_ = false;
   bool closed_ = false;
   Position damage_ = 0;
+  std::thread::id sender_;
 };
 
 struct Published {
@@ -163,7 +172,7 @@ struct Node {
   Replica replica;
 };
 
-Replica::Options options(milliseconds append_timeout = seconds(60)) {
+Replica::Options options(milliseconds append_timeout = seconds(30)) {
   Replica::Options result;
   result.append_timeout = append_timeout;
   result.identity = {"host", "test", "instance", ""};
@@ -312,6 +321,88 @@ TEST_CASE("what gathers during an append goes as one entry") {
   CHECK(cluster.a.info().appends == appends + 2);
   REQUIRE(cluster.b.replica.wait_position(b.position, patient()).ok());
   check_same(cluster.a, cluster.b);
+}
+
+TEST_CASE("a lone commit is sent by the very thread that waits for it") {
+  Cluster cluster;
+  cluster.a_leads();
+  const std::uint64_t appends = cluster.a.info().appends;
+  for (Stamp i = 1; i <= 5; ++i) {
+    // The replication thread looks for leftovers now and then, and may be the faster one.
+    REQUIRE(eventually([&] {
+      return cluster.a.commit({{1, i}}).ok() &&
+             cluster.a.log->sender() == std::this_thread::get_id();
+    }));
+  }
+  CHECK(cluster.a.info().appends >= appends + 5);
+  check_goes_on(cluster.a, {&cluster.b});
+}
+
+TEST_CASE("a commit that nobody waits for is sent all the same") {
+  Cluster cluster;
+  cluster.a_leads();
+  const Published left = cluster.a.publish({{1, 10}});
+  REQUIRE(left.verdict.ok());
+  CHECK(eventually([&] { return cluster.a.stats().durable == left.version; }));
+  CHECK(cluster.a.log->sender() != std::this_thread::get_id());
+}
+
+TEST_CASE("who cannot wait as long as an append may take leaves it to the replication thread") {
+  Cluster cluster;
+  cluster.a_leads();
+  cluster.a.log->hold();
+  const Published published = cluster.a.publish({{1, 10}});
+  CHECK(cluster.a.database().wait_durable(published.reign, published.version, in(milliseconds(20)))
+            .refusal == Refusal::timed_out);
+  REQUIRE(eventually([&] { return cluster.a.log->holds_one(); }));
+  CHECK(cluster.a.log->sender() != std::this_thread::get_id());
+  cluster.a.log->release();
+  CHECK(cluster.a.outcome(published).ok());
+}
+
+TEST_CASE("an append that fails in the thread of a commit ends the reign for everybody") {
+  Cluster cluster;
+  cluster.a_leads();
+  cluster.a.log->hold();
+  const Published first = cluster.a.publish({{1, 10}});
+  Started waiting([&] { return cluster.a.outcome(first); });
+  REQUIRE(eventually([&] { return cluster.a.log->holds_one(); }));
+  const Published behind = cluster.a.publish({{1, 11}});
+  Started late([&] { return cluster.a.outcome(behind); });
+  REQUIRE(cluster.b.lead().ok());
+  cluster.a.log->release();
+  CHECK(waiting.result().refusal == Refusal::outcome_unknown);
+  CHECK(cluster.a.info().state == ReplicaState::standby);  // by the time the commit is told
+  CHECK(late.result().refusal == Refusal::leadership_lost);
+  check_goes_on(cluster.b, {&cluster.a});
+}
+
+TEST_CASE("writers on many threads, and the leadership goes to and fro") {
+  Cluster cluster;
+  cluster.a_leads();
+  std::atomic<bool> over{false};
+  std::atomic<Version> acknowledged{0};
+  std::vector<std::thread> writers;
+  for (int i = 0; i < 4; ++i) {
+    writers.emplace_back([&, i] {
+      for (Stamp stamp = 1; !over; ++stamp) {
+        Node& node = stamp % 2 == 0 ? cluster.a : cluster.b;
+        const Published published = node.publish({{static_cast<PageNumber>(1 + i), stamp}});
+        if (node.outcome(published).ok()) acknowledged = published.version;
+      }
+    });
+  }
+  for (int round = 0; round < 20; ++round) {
+    const Version before = acknowledged;
+    REQUIRE((round % 2 == 0 ? cluster.b : cluster.a).lead().ok());
+    REQUIRE(eventually([&] { return acknowledged != before; }));
+  }
+  over = true;
+  for (std::thread& writer : writers) writer.join();
+  Node& leader = cluster.a.info().state == ReplicaState::leading ? cluster.a : cluster.b;
+  Node& other = &leader == &cluster.a ? cluster.b : cluster.a;
+  REQUIRE(leader.lead().ok());
+  check_goes_on(leader, {&other});
 }
 
 TEST_CASE("when the second replica leads, the first takes back what nobody agreed to") {

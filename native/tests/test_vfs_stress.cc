@@ -30,7 +30,7 @@ struct Scene {
     Reign reign = 1;
     int left = kEntriesPerReign;
     while (!over) {
-      if (!replica.database->wait_published(in_ms(20))) continue;
+      if (!replica.database->wait_unsent(in_ms(1))) continue;
       PageStore::Changes changes;
       if (!replica.database->collect(&changes)) continue;
       std::this_thread::yield();

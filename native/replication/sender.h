@@ -1,0 +1,72 @@
+// The leader's way into the log: what was published goes out as entries, one under way at a time.
+//
+// Whoever has the turn sends. For a lone writer that is the very thread that waits for its commit,
+// which costs no switch of threads beyond those of the log; else it is the replication thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "log/replicated_log.h"
+#include "pages/database.h"
+#include "records/record.h"
+
+namespace aurora {
+
+// A header without pages: the database as it is, in the reign `epoch`.
+RecordHeader header_now(const Database& database, std::uint64_t epoch);
+
+class Sender final : public Database::Outlet {
+ public:
+  // One entry that is on a quorum.
+  struct Sent {
+    Position position = 0;
+    std::size_t bytes = 0;
+    std::uint32_t transactions = 0;  // complete with this entry
+    bool heartbeat = false;
+  };
+  struct Options {
+    std::chrono::nanoseconds append_timeout{std::chrono::seconds(10)};
+    std::size_t entry_limit = 1 << 20;
+  };
+
+  // `sent` is told of every entry, by the thread that has the turn, never after shut().
+  Sender(std::shared_ptr<ReplicatedLog> log, Database& database, Options options,
+         std::function<void(const Sent&)> sent);
+
+  // From any thread that waits for its commit: sends what was published, unless somebody is sending,
+  // who then sees to the rest, or the thread could not wait as long as an append may take.
+  void send(Deadline deadline) override;
+
+  // --- the replication thread alone ---
+
+  // A reign begins: its entries carry `epoch`.
+  void open(std::uint64_t epoch);
+
+  // Waits until nobody sends; from then on nobody does until open().
+  void shut();
+
+  // Waits for its turn, and sends what was published. Not ok: an append of this reign, by whichever
+  // thread, was not acknowledged. Nothing is sent after that.
+  Outcome send_published();
+  Outcome send_heartbeat();
+
+ private:
+  Outcome send_batch();
+  Outcome append(const std::string& entry, const Sent& what);
+
+  const std::shared_ptr<ReplicatedLog> log_;
+  Database& database_;
+  const Options options_;
+  const std::function<void(const Sent&)> sent_;
+
+  std::mutex turn_;       // held while an entry is made and under way
+  bool open_ = false;     // guarded by turn_
+  std::uint64_t epoch_ = 0;         // guarded by turn_
+  BatchEncoder encoder_;            // guarded by turn_
+  std::optional<Outcome> failure_;  // guarded by turn_; of this reign
+};
+
+}  // namespace aurora
