@@ -27,12 +27,46 @@ _fetchone: Final = dbapi2.Cursor.fetchone
 _next: Final = dbapi2.Cursor.__next__
 
 
-class Cursor(dbapi2.Cursor):  # type: ignore[misc]
+class ReadCursor(dbapi2.Cursor):  # type: ignore[misc]
+    """A pysqlite3 cursor of a connection that only reads.
+
+    What it reads is durable, so nothing can be refused once the first row was there: fetching is
+    left to pysqlite3 alone.
+    """
+
+    __slots__ = ()
+
+    connection: Connection
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Self:
+        """Executes one statement."""
+        try:
+            _execute(self, sql, parameters)
+        except Error as error:
+            self.connection.raise_refused(error)
+        return self
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> Self:
+        """Executes one statement for each of `parameters`: it will be refused, or read nothing."""
+        try:
+            super().executemany(sql, parameters)
+        except Error as error:
+            self.connection.raise_refused(error)
+        return self
+
+    def executescript(self, script: str, /) -> Self:
+        """Commits, then executes each statement of `script` as `execute` does."""
+        self.connection.commit()
+        for statement in _statements(script):
+            self.execute(statement)
+        return self
+
+
+class Cursor(ReadCursor):
     """A pysqlite3 cursor that settles what it commits."""
 
     __slots__ = ("_rows",)
 
-    connection: Connection
     _rows: Iterator[Any]
 
     def execute(self, sql: str, parameters: Any = (), /) -> Self:
@@ -45,11 +79,6 @@ class Cursor(dbapi2.Cursor):  # type: ignore[misc]
                 connection.raise_refused(error)
             if not connection.in_transaction:
                 connection.settle()
-        elif connection.read_only:
-            try:
-                _execute(self, sql, parameters)
-            except Error as error:
-                connection.raise_refused(error)
         elif sql == "BEGIN" or _BEGIN.match(sql):
             connection.begin()
         else:
@@ -88,7 +117,7 @@ class Cursor(dbapi2.Cursor):  # type: ignore[misc]
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> Self:
         """Executes one statement for each of `parameters`, as one transaction."""
         connection = self.connection
-        alone = not connection.in_transaction and not connection.read_only
+        alone = not connection.in_transaction
         if alone:
             connection.begin()
         try:
@@ -101,13 +130,6 @@ class Cursor(dbapi2.Cursor):  # type: ignore[misc]
             raise
         if alone:
             connection.commit()
-        return self
-
-    def executescript(self, script: str, /) -> Self:
-        """Commits, then executes each statement of `script` as `execute` does."""
-        self.connection.commit()
-        for statement in _statements(script):
-            self.execute(statement)
         return self
 
     def _execute_alone(self, sql: str, parameters: Any) -> None:

@@ -50,7 +50,7 @@ from pysqlite3.dbapi2 import (
 )
 
 from aurora_store import _connection, errors, native
-from aurora_store._cursor import Cursor
+from aurora_store._cursor import Cursor, ReadCursor
 
 __all__ = [
     "Binary",
@@ -222,11 +222,11 @@ class Connection(dbapi2.Connection):  # type: ignore[misc]
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
         """Executes one statement with a new cursor."""
-        return _new_cursor(self, Cursor).execute(sql, parameters)
+        return self.cursor().execute(sql, parameters)
 
-    def cursor(self, factory: Callable[[Connection], Any] = Cursor) -> Any:
+    def cursor(self, factory: Callable[[Connection], Any] | None = None) -> Any:
         """A new cursor."""
-        return _new_cursor(self, factory)
+        return _new_cursor(self, factory or (ReadCursor if self.read_only else Cursor))
 
     def begin(self, timeout_s: float | None = None) -> None:
         """Begins a transaction; one that can write, unless the connection is read-only.

@@ -78,6 +78,7 @@ struct PageStore::Impl {
   std::list<Commit> taken_back;    // in the order of the rewinds
   Pin* oldest_pin = nullptr;       // pins in the order they were taken: floors ascend
   Pin* newest_pin = nullptr;
+  Pin* free_pins = nullptr;        // linked by `next`: a read transaction costs no allocation
   std::uint64_t pins = 0;
   std::uint64_t last_serial = 0;
   bool reclaiming = false;         // a thread is freeing pages, outside the mutex
@@ -184,6 +185,10 @@ PageStore::PageStore() : impl_(std::make_unique<Impl>()) {}
 
 PageStore::~PageStore() {
   assert(!impl_->oldest_pin);
+  while (Pin* pin = impl_->free_pins) {
+    impl_->free_pins = pin->next;
+    delete pin;
+  }
   for (const Impl::Commit& commit : impl_->taken_back) {
     for (Page* page : commit.pages) Page::destroy(page);
   }
@@ -197,27 +202,32 @@ PageStore::~PageStore() {
 }
 
 Pin* PageStore::pin(At at) {
-  auto pin = std::make_unique<Pin>();
   std::lock_guard<std::mutex> lock(impl_->mutex);
+  Pin* const pin = impl_->free_pins ? impl_->free_pins : new Pin;
+  if (impl_->free_pins) impl_->free_pins = pin->next;
   const Impl::State& state = at == At::durable ? impl_->durable : impl_->latest;
   pin->version = state.version;
   pin->page_count = state.page_count;
   pin->floor = impl_->durable.version;
   pin->serial = ++impl_->last_serial;
+  pin->doomed.store(false, std::memory_order_relaxed);
   pin->previous = impl_->newest_pin;
-  (pin->previous ? pin->previous->next : impl_->oldest_pin) = pin.get();
-  impl_->newest_pin = pin.get();
+  pin->next = nullptr;
+  (pin->previous ? pin->previous->next : impl_->oldest_pin) = pin;
+  impl_->newest_pin = pin;
   ++impl_->pins;
-  return pin.release();
+  return pin;
 }
 
 void PageStore::unpin(Pin* pin) {
-  const std::unique_ptr<Pin> owned(pin);
   std::unique_lock<std::mutex> lock(impl_->mutex);
+  const bool was_oldest = !pin->previous;
   (pin->previous ? pin->previous->next : impl_->oldest_pin) = pin->next;
   (pin->next ? pin->next->previous : impl_->newest_pin) = pin->previous;
   --impl_->pins;
-  if (!pin->previous) impl_->reclaim(lock);
+  pin->next = impl_->free_pins;
+  impl_->free_pins = pin;
+  if (was_oldest) impl_->reclaim(lock);
 }
 
 const std::uint8_t* PageStore::find(const Pin& pin, PageNumber number) const {
