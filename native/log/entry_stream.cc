@@ -48,8 +48,10 @@ struct EntryStream::Impl {
 
   Outcome take(std::list<Entry>* entries, Deadline deadline) {
     std::unique_lock<std::mutex> lock(mutex);
-    const bool in_time = arrived.wait_until(
-        lock, deadline, [this] { return cancelled || !windows.empty() || finished; });
+    arrived.wait_until(lock, deadline, [this] {
+      return cancelled || !windows.empty() || finished || interrupted;
+    });
+    interrupted = false;
     if (cancelled) return Outcome::of(Status::closed, "the stream was cancelled");
     if (!windows.empty()) {
       Window window = std::move(windows.front());
@@ -62,8 +64,14 @@ struct EntryStream::Impl {
       room.notify_one();
       return Outcome::at(window.next - 1);
     }
-    if (in_time) return final_outcome;
+    if (finished) return final_outcome;
     return Outcome::of(Status::no_answer, "no entry within the time limit");
+  }
+
+  void interrupt() {
+    const std::lock_guard<std::mutex> lock(mutex);
+    interrupted = true;
+    arrived.notify_all();
   }
 
   void cancel() {
@@ -301,13 +309,14 @@ struct EntryStream::Impl {
   milliseconds catchup_limit = kFirstRequestLimit;
 
   std::mutex mutex;
-  std::condition_variable arrived;  // a window, the final outcome, or cancel()
+  std::condition_variable arrived;  // a window, the final outcome, interrupt() or cancel()
   std::condition_variable room;     // a window was taken, or cancel()
   std::deque<Window> windows;       // guarded by mutex
   std::size_t buffered = 0;         // guarded by mutex
   Progress seen;                    // guarded by mutex
   Outcome final_outcome;            // guarded by mutex
   bool finished = false;            // guarded by mutex
+  bool interrupted = false;         // guarded by mutex
   bool cancelled = false;           // guarded by mutex
 
   std::thread thread;
@@ -329,6 +338,8 @@ EntryStream::Progress EntryStream::progress() const {
   const std::lock_guard<std::mutex> lock(impl_->mutex);
   return impl_->seen;
 }
+
+void EntryStream::interrupt() { impl_->interrupt(); }
 
 void EntryStream::cancel() { impl_->cancel(); }
 

@@ -57,6 +57,9 @@ class EntryStream {
 
   Progress progress() const;
 
+  // Ends the next() under way, or the next one, with no_answer, without waiting for its deadline.
+  void interrupt();
+
   // Ends next() in any thread. The read under way may still finish in the background.
   void cancel();
 

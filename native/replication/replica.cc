@@ -6,8 +6,10 @@
 namespace aurora {
 namespace {
 
-// How soon a standby notices that it should lead.
-constexpr std::chrono::milliseconds kFollowSlice{5};
+// How long a replica waits for entries at a time: while it opens it may be done without another
+// entry. A request to lead interrupts it.
+constexpr std::chrono::milliseconds kOpeningSlice{5};
+constexpr std::chrono::milliseconds kFollowSlice{100};
 
 // How soon a version is sent whose committer does not wait for it: interrupted, most likely.
 constexpr std::chrono::milliseconds kLookForLeftovers{100};
@@ -71,6 +73,7 @@ Outcome Replica::lead(Deadline deadline, LeadTiming* timing) {
   if (info_.state == ReplicaState::leading) return Outcome::at(info_.leader_position);
   request_ = &request;
   changed_.notify_all();
+  if (stream_) stream_->interrupt();
   // The thread answers: it bounds each step by the deadline, and close() ends them all.
   changed_.wait(lock, [&] { return request.outcome.has_value(); });
   *timing = request.timing;
@@ -155,7 +158,7 @@ void Replica::run() {
     }
   }
   end_reign(Refusal::outcome_unknown, "the store was closed before a quorum had answered");
-  stream_.reset();
+  end_stream();
   database_->close();
   set_state(ReplicaState::closed);
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -172,15 +175,20 @@ void Replica::follow() {
     options.window_bytes = options_.window_bytes;
     options.from_beginning = from_beginning_;
     options.from = info().next;
-    stream_ = std::make_unique<EntryStream>(*log_, options);
+    auto stream = std::make_unique<EntryStream>(*log_, options);
     stream_catchups_ = 0;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stream_ = std::move(stream);
+    if (request_ != nullptr) return;
   }
   if (!opening_target_) {
-    const Outcome ending = log_->ending(Clock::now() + kFollowSlice);
+    const Outcome ending = log_->ending(Clock::now() + kOpeningSlice);
     if (ending.ok()) opening_target_ = ending.position;
   }
   std::list<Entry> entries;
-  const Outcome outcome = stream_->next(&entries, Clock::now() + kFollowSlice);
+  const bool opening = info().state == ReplicaState::opening;
+  const Outcome outcome =
+      stream_->next(&entries, Clock::now() + (opening ? kOpeningSlice : kFollowSlice));
   for (const Entry& entry : entries) {
     if (!take(entry)) return;
   }
@@ -200,6 +208,12 @@ void Replica::follow() {
     database_->set_readable(true, {});
     set_state(ReplicaState::standby);
   }
+}
+
+void Replica::end_stream() {
+  std::unique_ptr<EntryStream> ended;  // its end is waited for without the mutex
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ended.swap(stream_);
 }
 
 void Replica::note_progress(const EntryStream::Progress& progress) {
@@ -239,7 +253,7 @@ bool Replica::take(const Entry& entry) {
 void Replica::copy_failed(const Entry& entry, const DecodeError& error) {
   const std::string reason =
       "position " + std::to_string(entry.position) + ": " + error.reason;
-  stream_.reset();
+  end_stream();
   applier_.forget_parts();
   if (error.status == DecodeStatus::too_new || failed_at_ == entry.position) {
     const bool too_new = error.status == DecodeStatus::too_new;
@@ -270,7 +284,7 @@ Outcome Replica::become_leader(Deadline deadline, LeadTiming* timing) {
     const Info now = info();
     if (now.state == ReplicaState::failed) return Outcome::of(now.failure, now.reason);
   }
-  stream_.reset();
+  end_stream();
   const ReplicaState before = info().state;
   set_state(ReplicaState::electing);
   const auto back = [&](Outcome outcome) {

@@ -96,6 +96,7 @@ class Replica {
 
   void run();
   void follow();
+  void end_stream();
   Outcome become_leader(Deadline deadline, LeadTiming* timing);
   Outcome read_up_to(Position last, Deadline deadline);
   void serve();
@@ -116,7 +117,6 @@ class Replica {
 
   // Of the replication thread alone.
   Applier applier_;
-  std::unique_ptr<EntryStream> stream_;
   std::uint64_t stream_catchups_ = 0;
   std::optional<Position> opening_target_;
   std::optional<Position> failed_at_;
@@ -125,6 +125,7 @@ class Replica {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Info info_;                       // guarded by mutex_
+  std::unique_ptr<EntryStream> stream_;  // the replication thread's; made and given up under mutex_
   LeadRequest* request_ = nullptr;  // guarded by mutex_; owned by lead()
   bool step_down_ = false;          // guarded by mutex_
   bool closing_ = false;            // guarded by mutex_

@@ -406,6 +406,19 @@ TEST_CASE("cancel ends a wait in another thread") {
   CHECK(outcome.status == Status::closed);
 }
 
+TEST_CASE("an interrupt ends one wait and loses nothing") {
+  FakeLog log;
+  log.no_ops(0, 0);
+  EntryStream stream(log, from_to(1, std::nullopt));
+  std::list<Entry> entries;
+  stream.interrupt();  // also the wait that comes next
+  const Deadline deadline = Clock::now() + std::chrono::seconds(60);
+  CHECK(stream.next(&entries, deadline).status == Status::no_answer);
+  CHECK(Clock::now() < deadline);
+  log.entries(1, 2);
+  CHECK(take(&stream, 2) == range(1, 2));
+}
+
 TEST_CASE("a stream can be thrown away while it waits for a position") {
   FakeLog log;
   log.no_ops(0, 0);
