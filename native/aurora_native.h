@@ -175,7 +175,7 @@ void aur_memory_ensemble_free(aur_memory_ensemble* ensemble); /* logs on it keep
 aur_log* aur_log_open_memory(aur_memory_ensemble* ensemble);
 
 /* Arms a fault: see log/memory_log.h for the names ("lost-promise", "append-fails-but-is-in-log",
- * "append-fails-and-is-not", "no-quorum", "slow", "competing-writer", "corrupt-entry"). It fires
+ * "append-fails-and-is-not", "no-quorum", "disk-full", "slow", "competing-writer", "corrupt-entry"). It fires
  * after `countdown` more appends and `times` times (-1: for ever). `amount`: milliseconds for
  * "slow", byte index for "corrupt-entry". Unknown name: AUR_FAILED. */
 void aur_log_memory_fault(aur_log* log, const char* name, int32_t countdown, int32_t times,

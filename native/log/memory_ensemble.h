@@ -27,18 +27,20 @@ enum class Fault {
   append_fails_but_is_in_log,
   append_fails_and_is_not,
   no_quorum,
+  disk_full,
   slow,
   competing_writer,
   corrupt_entry,
   hole,
   unlearned,
 };
-inline constexpr std::array<const char*, 10> kFaultNames = {
+inline constexpr std::array<const char*, 11> kFaultNames = {
     "lost-promise",
     "lost-promise-but-in-log",
     "append-fails-but-is-in-log",
     "append-fails-and-is-not",
     "no-quorum",
+    "disk-full",
     "slow",
     "competing-writer",
     "corrupt-entry",

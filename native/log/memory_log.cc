@@ -121,8 +121,15 @@ Outcome MemoryLog::Impl::append_with_faults(Call& call, Bytes value, Deadline de
     damaged[amount % damaged.size()] ^= static_cast<char>(0xff);
     value = std::make_shared<const std::string>(std::move(damaged));
   }
+  const bool disk_full = faults.fires(Fault::disk_full);
   const bool slow = faults.fires(Fault::slow, &amount);
 
+  if (disk_full) {
+    number = 0;
+    Outcome outcome = Outcome::of(Status::failed, "the disk of this replica is full");
+    outcome.unsent = true;
+    return outcome;
+  }
   if (compete) {
     ensemble->elect(nullptr);
     ensemble->write(nullptr, std::make_shared<const std::string>("a competing writer's entry"));

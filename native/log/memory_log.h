@@ -33,6 +33,7 @@ class MemoryLog : public ReplicatedLog {
   //                                no-op
   //   no-quorum                    elect, append and truncate (it counts them all) wait for their
   //                                deadline; nothing is written
+  //   disk-full                    append fails, unsent; the writer is not elected any more
   //   slow                         append takes `amount` milliseconds; no answer if the deadline is
   //                                earlier: the next election keeps the entry
   //   competing-writer             another writer is elected and appends a foreign entry just

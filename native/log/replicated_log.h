@@ -36,10 +36,13 @@ struct Outcome {
   Status status = Status::ok;
   Position position = 0;
   std::string reason;
+  bool unsent = false;  // of an append that is not ok: nothing left this process, for certain
 
   bool ok() const { return status == Status::ok; }
-  static Outcome at(Position position) { return {Status::ok, position, {}}; }
-  static Outcome of(Status status, std::string reason) { return {status, 0, std::move(reason)}; }
+  static Outcome at(Position position) { return {Status::ok, position, {}, false}; }
+  static Outcome of(Status status, std::string reason) {
+    return {status, 0, std::move(reason), false};
+  }
 };
 
 // Layout is that of mesos::log::Log::Entry (mesos/abi.h asserts it), so that a list of entries
@@ -63,7 +66,7 @@ class ReplicatedLog {
 
   // ok: `data` is at `position` on a quorum of replicas, on disk. After any other status the
   // writer is not elected any more and every append answers "none" until elect() succeeds.
-  // none, failed and no_answer all leave open whether the entry is, or will be, in the log: the
+  // Unless it is `unsent`, any of them leaves open whether the entry is, or will be, in the log: the
   // next elected writer settles it.
   virtual Outcome append(const std::string& data, Deadline deadline) = 0;
 

@@ -32,6 +32,11 @@ constexpr std::uint64_t kDiskPerByte = 4;
 
 Outcome closed() { return Outcome::of(Status::closed, "the log was closed"); }
 
+Outcome unsent(Outcome outcome) {
+  outcome.unsent = true;
+  return outcome;
+}
+
 // LogProcess has its libprocess part as a virtual base, whose offset is in the virtual table.
 void* process_base(void* process) {
   const std::ptrdiff_t* virtual_table = *static_cast<std::ptrdiff_t**>(process);
@@ -289,12 +294,12 @@ Outcome MesosLog::append(const std::string& data, Deadline deadline) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!turn.outcome.ok()) {
       elected_ = false;
-      return turn.outcome;
+      return unsent(turn.outcome);
     }
-    if (!elected_) return Outcome::of(Status::none, "the writer is not elected");
-    const Outcome disk = check_disk(data.size());
+    if (!elected_) return unsent(Outcome::of(Status::none, "the writer is not elected"));
+    Outcome disk = check_disk(data.size());
     elected_ = disk.ok();
-    if (!elected_) return disk;
+    if (!elected_) return unsent(std::move(disk));
   }
   return settle(libmesos().writer_append(&objects_->writer, data), deadline);
 }

@@ -375,11 +375,14 @@ void Replica::serve() {
   if (outcome.ok() && Clock::now() >= beat && !database_->unsent()) {
     outcome = sender_->send_heartbeat();
   }
-  if (!outcome.ok()) {
-    end_reign(Refusal::outcome_unknown,
-              std::string("the log did not acknowledge an append (") + to_string(outcome.status) +
-                  (outcome.reason.empty() ? "" : ": " + outcome.reason) +
-                  "); the next leader settles it");
+  if (outcome.ok()) return;
+  const std::string why = std::string(to_string(outcome.status)) +
+                          (outcome.reason.empty() ? "" : ": " + outcome.reason);
+  if (outcome.unsent) {
+    end_reign(Refusal::leadership_lost, "an append could not be sent (" + why + ")");
+  } else {
+    end_reign(Refusal::outcome_unknown, "the log did not acknowledge an append (" + why +
+                                            "); the next leader settles it");
   }
 }
 

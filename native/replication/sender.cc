@@ -84,7 +84,10 @@ Outcome Sender::send_batch() {
       const std::uint8_t* after = change.after == nullptr ? nullptr : change.after->bytes;
       if (encoder_.add(change.number, before, after)) {
         Outcome part = append(encoder_.take_part(), {});
-        if (!part.ok()) return part;
+        if (part.ok()) continue;
+        part.unsent = true;  // parts count for nothing without the last one
+        failure_ = part;
+        return part;
       }
     }
     Sent batch;
@@ -94,6 +97,7 @@ Outcome Sender::send_batch() {
     return outcome;
   } catch (const std::bad_alloc&) {
     failure_ = Outcome::of(Status::failed, "no memory to make a log entry");
+    failure_->unsent = true;
     return *failure_;
   }
 }

@@ -36,6 +36,19 @@ TEST_CASE("lost-promise-but-in-log: pending until the next election, which keeps
   CHECK(read(ensemble[1], 1, 1) == "1=kept");
 }
 
+TEST_CASE("disk-full: nothing was sent, for certain, and only an election helps") {
+  Ensemble ensemble(2);
+  elect(ensemble[0]);
+  ensemble[0].arm("disk-full", 0, 1, 0);
+  const Outcome outcome = ensemble[0].append("never", patient());
+  CHECK(outcome.status == Status::failed);
+  CHECK(outcome.unsent);
+  CHECK(ensemble[0].append("never", patient()).status == Status::none);
+  CHECK(ensemble[1].ending(patient()).position == 0);
+  elect(ensemble[0]);
+  append(ensemble[0], "a");
+}
+
 TEST_CASE("append-fails-but-is-in-log: waits in vain, and the next election keeps the entry") {
   Ensemble ensemble(2);
   elect(ensemble[0]);

@@ -579,6 +579,19 @@ TEST_CASE("a batch in parts is applied as a whole") {
   check_goes_on(cluster.a, {&cluster.b});
 }
 
+TEST_CASE("a commit that the leader's full disk refuses is certainly not in the log") {
+  Cluster cluster;
+  cluster.a_leads();
+  const Version before = cluster.a.stats().durable;
+  cluster.a.arm("disk-full");
+  const Verdict refused = cluster.a.commit({{1, 10}});
+  CHECK(refused.refusal == Refusal::leadership_lost);
+  CHECK(refused.reason.find("disk") != std::string::npos);
+  REQUIRE(cluster.b.lead().ok());
+  CHECK(cluster.b.stats().durable == before);
+  check_goes_on(cluster.b, {&cluster.a});
+}
+
 TEST_CASE("parts without an end are ignored when a new leader comes") {
   Replica::Options each = in_parts();
   each.append_timeout = milliseconds(30);
@@ -592,7 +605,7 @@ TEST_CASE("parts without an end are ignored when a new leader comes") {
       const Version before = cluster.a.stats().durable;
       cluster.a.arm(fault, 3);
       CHECK(cluster.a.outcome(cluster.a.publish(random_pages(12, 2), 12)).refusal ==
-            Refusal::outcome_unknown);
+            Refusal::leadership_lost);  // whatever became of that part: its end was never sent
       REQUIRE(cluster.a.becomes(ReplicaState::standby));
       Node& leader = same_leads ? cluster.a : cluster.b;
       Node& other = same_leads ? cluster.b : cluster.a;
@@ -714,10 +727,10 @@ TEST_CASE("closing ends every wait") {
   cluster.b.replica.close();
 }
 
-TEST_CASE("closing during a batch leaves the commit's outcome open") {
+TEST_CASE("closing during an append leaves the commit's outcome open, unless its end is not sent") {
   for (const bool parts : {false, true}) {
     CAPTURE(parts);
-    Cluster cluster(in_parts());
+    Cluster cluster(parts ? in_parts() : options());
     cluster.a_leads();
     cluster.a.log->hold(parts ? 3 : 0);
     const Published sent =
@@ -728,7 +741,9 @@ TEST_CASE("closing during a batch leaves the commit's outcome open") {
     Started stepping([&] { return cluster.a.replica.step_down(patient()).ok(); });
     Started closing([&] { return cluster.a.replica.close(), true; });
     CHECK(closing.result());
-    CHECK(waiting.result().refusal == Refusal::outcome_unknown);
+    const Verdict verdict = waiting.result();
+    INFO(verdict.reason);
+    CHECK(verdict.refusal == (parts ? Refusal::leadership_lost : Refusal::outcome_unknown));
     CHECK(cluster.a.outcome(behind).refusal == Refusal::leadership_lost);
     stepping.result();
     REQUIRE(cluster.b.lead().ok());
