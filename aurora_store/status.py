@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from aurora_store.log import Position
 from aurora_store.native import ffi, lib, text
 
-__all__ = ["LeadTiming", "State", "Status", "read_status"]
+__all__ = ["Latency", "LeadTiming", "State", "Status", "read_status"]
 
 
 class State(Enum):
@@ -50,6 +50,50 @@ class LeadTiming:
     leader_entry_s: float
 
 
+def _bounds() -> tuple[float, ...]:
+    bounds = ffi.new("uint32_t[16]")
+    lib.aur_latency_bounds(bounds)
+    return tuple(bound / 1e6 for bound in bounds)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How often something took how long.
+
+    Attributes:
+        counts: for each of `BOUNDS_S`, how often it took up to so long and longer than the bound
+            before; one more for what took longer than all of them.
+        total_s: the sum, in seconds.
+    """
+
+    BOUNDS_S: ClassVar[tuple[float, ...]] = _bounds()
+
+    counts: tuple[int, ...]
+    total_s: float
+
+    @property
+    def count(self) -> int:
+        """How often."""
+        return sum(self.counts)
+
+    def since(self, earlier: Latency) -> Latency:
+        """What has been added since an earlier look."""
+        counts = tuple(now - then for now, then in zip(self.counts, earlier.counts, strict=True))
+        return Latency(counts, self.total_s - earlier.total_s)
+
+    def percentile(self, fraction: float) -> float | None:
+        """The bound in seconds that `fraction` of them did not exceed; ``None`` if there are none.
+
+        Infinite for what took longer than the last bound.
+        """
+        wanted, seen = fraction * self.count, 0
+        for bound, count in zip(self.BOUNDS_S, self.counts, strict=False):
+            seen += count
+            if count and seen >= wanted:
+                return bound
+        return float("inf") if self.count else None
+
+
 @dataclass(frozen=True)
 class Status:
     """A replica's state, position, lag and counters at one moment. Counters begin at its opening.
@@ -79,6 +123,8 @@ class Status:
         pages_held: pages in memory, all versions.
         readers: open transactions.
         oldest_reader_version: what the oldest of them keeps alive; 0: none.
+        append_latency: of this leader's log entries.
+        commit_latency: of its commits, from the end of COMMIT to a quorum.
     """
 
     state: State
@@ -108,6 +154,8 @@ class Status:
     pages_held: int
     readers: int
     oldest_reader_version: int
+    append_latency: Latency
+    commit_latency: Latency
 
 
 def state_of(number: int) -> State:
@@ -148,4 +196,10 @@ def read_status(store: Any) -> Status:
         pages_held=raw.pages_held,
         readers=raw.pins,
         oldest_reader_version=raw.oldest_pin,
+        append_latency=_latency(raw.append_latency),
+        commit_latency=_latency(raw.commit_latency),
     )
+
+
+def _latency(raw: Any) -> Latency:
+    return Latency(tuple(raw.counts), raw.total_us / 1e6)

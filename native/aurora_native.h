@@ -205,6 +205,18 @@ enum {
   AUR_CLOSED_STATE = 5
 };
 
+enum { AUR_LATENCY_BUCKETS = 17 };
+
+/* How often something took so long: counts[i] up to the i-th bound of aur_latency_bounds and longer
+ * than the one before; the last one counts the rest. */
+typedef struct {
+  uint64_t counts[17];
+  uint64_t total_us;
+} aur_latency;
+
+/* The upper bounds of all buckets but the last, in microseconds. */
+void aur_latency_bounds(uint32_t bounds_us[16]);
+
 typedef struct {
   int32_t state;
   uint64_t epoch;              /* of the newest LEADER entry seen */
@@ -231,6 +243,8 @@ typedef struct {
   uint64_t oldest_pin;         /* version; 0: none */
   int64_t last_entry_age_us;   /* since the last entry was applied or appended; -1: none yet */
   uint64_t leader_position;    /* of the newest LEADER entry */
+  aur_latency append_latency;  /* of this leader's entries */
+  aur_latency commit_latency;  /* of its commits, from the end of COMMIT to a quorum */
   char leader_host[256];
   char leader_instance[256];
   char leader_software[256];

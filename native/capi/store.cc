@@ -22,7 +22,16 @@ void copy(char (&target)[size], const std::string& value) {
   aurora::copy(target, size, value);
 }
 
+void copy(aur_latency* target, const aurora::Latency& latency) {
+  const aurora::Latency::Counts counts = latency.counts();
+  static_assert(sizeof(target->counts) == sizeof(counts.buckets));
+  std::copy(counts.buckets.begin(), counts.buckets.end(), target->counts);
+  target->total_us = counts.total_us;
+}
+
 }  // namespace
+
+static_assert(aurora::Latency::kBuckets == AUR_LATENCY_BUCKETS);
 
 namespace aurora {
 std::shared_ptr<Database> database_of(aur_store* store) { return store->replica.database(); }
@@ -49,6 +58,10 @@ aur_store* aur_store_open(aur_log* log, const aur_store_options* options) {
 void aur_store_close(aur_store* store) { store->replica.close(); }
 
 void aur_store_free(aur_store* store) { delete store; }
+
+void aur_latency_bounds(uint32_t* bounds_us) {
+  std::copy(aurora::Latency::kBounds_us.begin(), aurora::Latency::kBounds_us.end(), bounds_us);
+}
 
 void aur_store_get_status(aur_store* store, aur_store_status* status) {
   const aurora::Replica::Info info = store->replica.info();
@@ -85,6 +98,8 @@ void aur_store_get_status(aur_store* store, aur_store_status* status) {
                                     .count();
   }
   status->leader_position = info.leader_position;
+  copy(&status->append_latency, store->replica.append_latency());
+  copy(&status->commit_latency, database.commit_latency());
   copy(status->leader_host, info.leader.host);
   copy(status->leader_instance, info.leader.instance);
   copy(status->leader_software, info.leader.software);

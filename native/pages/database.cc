@@ -56,6 +56,7 @@ struct Database::Impl {
   bool woken = false;
 
   WriterQueue writers;
+  Latency commit_latency;
 
   std::shared_ptr<PageStore> current_store() const {
     std::lock_guard<std::mutex> lock(mutex);
@@ -129,6 +130,8 @@ std::uint64_t Database::generation() const {
 }
 
 WriterQueue& Database::writers() { return impl_->writers; }
+
+Latency& Database::commit_latency() { return impl_->commit_latency; }
 
 Verdict Database::reign(Reign* reign) const {
   std::lock_guard<std::mutex> lock(impl_->mutex);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "log/replicated_log.h"
+#include "pages/latency.h"
 #include "pages/page_store.h"
 #include "pages/writer_queue.h"
 
@@ -85,6 +86,9 @@ class Database {
   // Blocks until `version`, published or read in `reign`, is durable; says what became of it:
   // none, leadership_lost, outcome_unknown, closed; timed_out if it is still open at `deadline`.
   Verdict wait_durable(Reign reign, Version version, Deadline deadline);
+
+  // How long commits waited for their quorum, those that got it.
+  Latency& commit_latency();
 
   // --- replication -----------------------------------------------------------------------------
 

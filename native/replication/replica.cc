@@ -388,6 +388,7 @@ void Replica::serve() {
 
 // By whichever thread sends.
 void Replica::note_sent(const Sender::Sent& sent) {
+  append_latency_.note(sent.took);
   const std::lock_guard<std::mutex> lock(mutex_);
   ++info_.appends;
   info_.bytes_appended += sent.bytes;

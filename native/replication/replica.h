@@ -76,6 +76,7 @@ class Replica {
 
   const std::shared_ptr<Database>& database() const { return database_; }
   Info info() const;
+  const Latency& append_latency() const { return append_latency_; }
 
   // All of these block, from any thread, until done, `deadline` (no_answer) or close() (closed).
   Outcome lead(Deadline deadline, LeadTiming* timing);
@@ -122,6 +123,7 @@ class Replica {
   std::optional<Position> failed_at_;
   bool from_beginning_ = true;
 
+  Latency append_latency_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Info info_;                       // guarded by mutex_

@@ -104,7 +104,8 @@ Outcome Sender::send_batch() {
 
 Outcome Sender::append(const std::string& entry, const Sent& what) {
   if (failure_) return *failure_;
-  Outcome outcome = log_->append(entry, Clock::now() + options_.append_timeout);
+  const auto begin = Clock::now();
+  Outcome outcome = log_->append(entry, begin + options_.append_timeout);
   if (!outcome.ok()) {
     failure_ = outcome;
     return outcome;
@@ -112,6 +113,7 @@ Outcome Sender::append(const std::string& entry, const Sent& what) {
   Sent sent = what;
   sent.position = outcome.position;
   sent.bytes = entry.size();
+  sent.took = Clock::now() - begin;
   sent_(sent);
   return outcome;
 }

@@ -117,9 +117,12 @@ void Connection::release() { impl_->unlock(); }
 Verdict Connection::wait(Deadline deadline) {
   Impl& its = *impl_;
   if (!its.unsettled) return {};
-  Verdict verdict = its.verdict.ok()
-                        ? its.database->wait_durable(its.reign, its.version, deadline)
-                        : its.verdict;
+  Verdict verdict = its.verdict;
+  if (verdict.ok()) {
+    const auto begin = Clock::now();
+    verdict = its.database->wait_durable(its.reign, its.version, deadline);
+    if (verdict.ok()) its.database->commit_latency().note(Clock::now() - begin);
+  }
   if (verdict.refusal == Refusal::timed_out) return verdict;
   its.unsettled = false;
   if (verdict.ok() && its.speculative <= its.version) its.speculative = 0;

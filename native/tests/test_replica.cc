@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <functional>
 #include <future>
+#include <numeric>
 #include <random>
 #include <thread>
 
@@ -290,6 +291,9 @@ TEST_CASE("a leader's commits reach the standby") {
     check_same(cluster.a, cluster.b);
   }
   CHECK(cluster.a.info().transactions == 20);
+  const Latency::Counts took = cluster.a.replica.append_latency().counts();
+  CHECK(std::accumulate(took.buckets.begin(), took.buckets.end(), std::uint64_t{0}) ==
+        cluster.a.info().appends - 1);  // all but the LEADER entry
   CHECK(cluster.b.info().epoch == 1);
   CHECK(cluster.b.info().leader.host == "host");
   CHECK(cluster.b.info().leader_position == led.position);
