@@ -270,8 +270,9 @@ bool Database::collect(PageStore::Changes* changes) {
   return true;
 }
 
-void Database::make_durable(Position position) {
+void Database::make_durable(Position position, const std::function<void()>& first) {
   impl_->current_store()->make_durable();  // who is woken next reads what it has written
+  if (first) first();
   std::vector<Impl::Waiter*> ready;
   {
     std::lock_guard<std::mutex> lock(impl_->mutex);

@@ -92,9 +92,7 @@ Outcome Sender::send_batch() {
     }
     Sent batch;
     batch.transactions = header.transactions;
-    Outcome outcome = append(encoder_.finish(), batch);
-    if (outcome.ok()) database_.make_durable(outcome.position);
-    return outcome;
+    return append(encoder_.finish(), batch);
   } catch (const std::bad_alloc&) {
     failure_ = Outcome::of(Status::failed, "no memory to make a log entry");
     failure_->unsent = true;
@@ -114,7 +112,11 @@ Outcome Sender::append(const std::string& entry, const Sent& what) {
   sent.position = outcome.position;
   sent.bytes = entry.size();
   sent.took = Clock::now() - begin;
-  sent_(sent);
+  if (sent.transactions > 0) {
+    database_.make_durable(outcome.position, [&] { sent_(sent); });
+  } else {
+    sent_(sent);
+  }
   return outcome;
 }
 

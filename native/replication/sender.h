@@ -33,7 +33,8 @@ class Sender final : public Database::Outlet {
     std::size_t entry_limit = 1 << 20;
   };
 
-  // `sent` is told of every entry, by the thread that has the turn, never after shut().
+  // `sent` is told of every entry, by the thread that has the turn, never after shut(): once readers
+  // see what is in it, and before anybody hears that his commit is durable.
   Sender(std::shared_ptr<ReplicatedLog> log, Database& database, Options options,
          std::function<void(const Sent&)> sent);
 

@@ -342,6 +342,25 @@ TEST_CASE("a lone commit is sent by the very thread that waits for it") {
   check_goes_on(cluster.a, {&cluster.b});
 }
 
+TEST_CASE("on the leader a position that was waited for can be read, and a commit is within its position") {
+  Cluster cluster;
+  cluster.a_leads();
+  const Position first = cluster.a.info().position;
+  Started reader([&] {
+    for (Position i = 1; i <= 300; ++i) {
+      if (!cluster.a.replica.wait_position(first + i, patient()).ok()) return false;
+      if (cluster.a.stats().durable < 1 + i) return false;
+    }
+    return true;
+  });
+  for (Stamp i = 1; i <= 300; ++i) {
+    const Verdict verdict = cluster.a.commit({{1, i}});
+    REQUIRE(verdict.ok());
+    CHECK(cluster.a.info().position == verdict.position);
+  }
+  CHECK(reader.result());
+}
+
 TEST_CASE("a commit that nobody waits for is sent all the same") {
   Cluster cluster;
   cluster.a_leads();
