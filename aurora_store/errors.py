@@ -63,10 +63,10 @@ class LeadershipLost(StoreError):
 
 
 class CommitOutcomeUnknown(StoreError):
-    """The transaction was sent and not acknowledged: the next leader settles if it is in the log.
+    """The transaction was sent and not acknowledged, and no next leader has settled it in time.
 
-    Every replica will see the same answer. Look for the transaction's effect before running it
-    again.
+    One will, and every replica will see the same answer. Look for the transaction's effect before
+    running it again.
     """
 
     exit_code = 15

@@ -189,7 +189,7 @@ class Store:
             NotLeader: nothing was written, ask the leader.
             WriterBusy: nothing was written, retry.
             LeadershipLost: certainly not in the log.
-            CommitOutcomeUnknown: the next leader settles it.
+            CommitOutcomeUnknown: no next leader has settled it within another `append_timeout`.
         """
         with self._engine.begin() as connection:
             yield connection

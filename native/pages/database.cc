@@ -3,8 +3,10 @@
 // is held for moments only, for everything else. Order: publishing, mutex, the store's own.
 #include "pages/database.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cassert>
+#include <limits>
 #include <map>
 #include <optional>
 #include <utility>
@@ -27,12 +29,19 @@ struct Database::Impl {
     Refusal sent_fate = Refusal::none;
     std::string reason;
     Position position = 0;  // of the newest durable entry
+    std::chrono::nanoseconds settle_within{0};
+
+    bool undecided(Version version) const {
+      return version > durable && version <= sent && sent_fate == Refusal::outcome_unknown;
+    }
   };
+  using Answer = std::optional<Verdict>;  // none: the reign has ended, look again
   struct Waiter {
-    Handoff<Verdict> verdict;
-    bool taken = false;  // guarded by mutex: off the list, the verdict is on its way
+    Handoff<Answer> answer;
+    bool taken = false;  // guarded by mutex: off the list, the answer is on its way
   };
-  using Waiters = std::multimap<Version, Waiter*>;
+  using Waiters = std::multimap<std::pair<Reign, Version>, Waiter*>;
+  using Answers = std::vector<std::pair<Waiter*, Answer>>;
 
   std::mutex publishing;                      // held while versions are added or taken back
   mutable std::mutex mutex;                   // guards everything below
@@ -44,13 +53,14 @@ struct Database::Impl {
 
   Reign reign = 0;
   std::shared_ptr<Outlet> outlet;  // of this reign
+  std::chrono::nanoseconds settle_within{0};  // of this reign
   std::string no_reign_reason = "this replica does not lead";
   std::map<Reign, Ended> ended;
   Reign forgotten = 0;                        // the newest reign that `ended` has no room for
 
   Version published = 0, sent = 0, durable = 0;  // as far as this side was told
   Position position = 0;                         // of the newest durable entry
-  Waiters waiters;                               // for versions of this reign above durable
+  Waiters waiters;                               // for versions that are not decided
 
   std::condition_variable wake_up;               // one thread waits: replication
   bool woken = false;
@@ -66,8 +76,13 @@ struct Database::Impl {
   // The functions below: mutex is held.
   Verdict may_write(Reign in) const;
   Verdict settled(Reign in, Version version) const;
-  std::vector<Waiter*> take_waiters(Waiters::iterator end);
+  const Ended* undecided(Reign in, Version version) const;
+  void answer(Reign in, Version last, const Answer& answer, Answers* answers);
   void wake();
+
+  static void give(Answers* answers) {  // without the mutex
+    for (auto& [waiter, answer] : *answers) waiter->answer.give(std::move(answer));
+  }
 };
 
 Verdict Database::Impl::may_write(Reign in) const {
@@ -93,13 +108,19 @@ Verdict Database::Impl::settled(Reign in, Version version) const {
   return {Refusal::leadership_lost, "no such version was published in that reign", 0};
 }
 
-std::vector<Database::Impl::Waiter*> Database::Impl::take_waiters(Waiters::iterator end) {
-  std::vector<Waiter*> taken;
-  for (auto i = waiters.begin(); i != end; i = waiters.erase(i)) {
+// The reign, if it has ended and only the log can tell what became of the version.
+const Database::Impl::Ended* Database::Impl::undecided(Reign in, Version version) const {
+  const auto end = ended.find(in);
+  return end != ended.end() && end->second.undecided(version) ? &end->second : nullptr;
+}
+
+// Takes those who wait for a version of `in` up to `last` off the list, to be given `answer`.
+void Database::Impl::answer(Reign in, Version last, const Answer& answer, Answers* answers) {
+  const auto end = waiters.upper_bound({in, last});
+  for (auto i = waiters.lower_bound({in, 0}); i != end; i = waiters.erase(i)) {
     i->second->taken = true;
-    taken.push_back(i->second);
+    answers->emplace_back(i->second, answer);
   }
-  return taken;
 }
 
 void Database::Impl::wake() {
@@ -176,24 +197,36 @@ Verdict Database::wait_durable(Reign reign, Version version, Deadline deadline) 
   }
   if (outlet) outlet->send(deadline);
 
-  Impl::Waiter self;
-  Impl::Waiters::iterator place;
-  {
-    std::lock_guard<std::mutex> lock(impl_->mutex);
-    if (reign == 0 || reign != impl_->reign) return impl_->settled(reign, version);
-    if (version <= impl_->durable) return {Refusal::none, {}, impl_->position};
-    if (impl_->closed) return {Refusal::closed, "the database was closed meanwhile", 0};
-    place = impl_->waiters.emplace(version, &self);
-  }
-  if (std::optional<Verdict> verdict = self.verdict.take_until(deadline)) return *verdict;
-  {
-    std::lock_guard<std::mutex> lock(impl_->mutex);
-    if (!self.taken) {
-      impl_->waiters.erase(place);
-      return {Refusal::timed_out, "the commit is not on a quorum of replicas yet", 0};
+  for (;;) {
+    Impl::Waiter self;
+    Impl::Waiters::iterator place;
+    Deadline until = deadline;
+    {
+      std::lock_guard<std::mutex> lock(impl_->mutex);
+      if (reign == 0 || reign != impl_->reign) {
+        const Impl::Ended* const end = impl_->undecided(reign, version);
+        if (!end || impl_->closed || end->settle_within.count() == 0) {
+          return impl_->settled(reign, version);
+        }
+        until = std::min<Deadline>(deadline, Clock::now() + end->settle_within);
+      } else {
+        if (version <= impl_->durable) return {Refusal::none, {}, impl_->position};
+        if (impl_->closed) return {Refusal::closed, "the database was closed meanwhile", 0};
+      }
+      place = impl_->waiters.emplace(std::pair(reign, version), &self);
     }
+    std::optional<Impl::Answer> answer = self.answer.take_until(until);
+    if (!answer) {
+      std::lock_guard<std::mutex> lock(impl_->mutex);
+      if (!self.taken) {
+        impl_->waiters.erase(place);
+        if (reign != impl_->reign) return impl_->settled(reign, version);
+        return {Refusal::timed_out, "the commit is not on a quorum of replicas yet", 0};
+      }
+    }
+    if (!answer) answer = self.answer.take();
+    if (*answer) return **answer;
   }
-  return self.verdict.take();
 }
 
 void Database::set_readable(bool readable, std::string reason) {
@@ -202,25 +235,28 @@ void Database::set_readable(bool readable, std::string reason) {
   impl_->unreadable_reason = std::move(reason);
 }
 
-void Database::begin_reign(Reign reign, std::shared_ptr<Outlet> outlet) {
+void Database::begin_reign(Reign reign, std::shared_ptr<Outlet> outlet,
+                           std::chrono::nanoseconds settle_within) {
   std::lock_guard<std::mutex> lock(impl_->mutex);
   assert(reign != 0 && impl_->reign == 0);
   if (impl_->closed) return;
   impl_->reign = reign;
   impl_->outlet = std::move(outlet);
+  impl_->settle_within = settle_within;
   impl_->writers.open();
 }
 
 std::uint64_t Database::end_reign(Refusal sent_fate, std::string reason,
                                   const std::function<void(std::uint64_t)>& first) {
-  std::vector<std::pair<Impl::Waiter*, Verdict>> answers;
+  Impl::Answers answers;
   std::uint64_t taken_back = 0;
   {
     std::lock_guard<std::mutex> publishing(impl_->publishing);
     std::lock_guard<std::mutex> lock(impl_->mutex);
     if (impl_->reign == 0) return 0;
     const Reign reign = impl_->reign;
-    impl_->ended[reign] = {impl_->durable, impl_->sent, sent_fate, reason, impl_->position};
+    impl_->ended[reign] = {impl_->durable, impl_->sent,     sent_fate,
+                           reason,         impl_->position, impl_->settle_within};
     if (impl_->ended.size() > kRemembered) {
       impl_->forgotten = impl_->ended.begin()->first;
       impl_->ended.erase(impl_->ended.begin());
@@ -232,16 +268,52 @@ std::uint64_t Database::end_reign(Refusal sent_fate, std::string reason,
     taken_back = impl_->store->rewind();
     if (taken_back > 0) impl_->generation.fetch_add(1, std::memory_order_release);
 
-    for (const auto& [version, waiter] : impl_->waiters) {
-      answers.emplace_back(waiter, impl_->settled(reign, version));
-    }
-    impl_->take_waiters(impl_->waiters.end());
+    impl_->answer(reign, std::numeric_limits<Version>::max(), std::nullopt, &answers);
     impl_->writers.shut();
     impl_->wake();
   }
   if (first) first(taken_back);
-  for (auto& [waiter, verdict] : answers) waiter->verdict.give(std::move(verdict));
+  Impl::give(&answers);
   return taken_back;
+}
+
+void Database::settle_applied(Reign reign, Version last, Position position) {
+  Impl::Answers answers;
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    const auto end = impl_->ended.find(reign);
+    if (end == impl_->ended.end() || last <= end->second.durable) return;
+    end->second.durable = last;
+    end->second.position = position;
+    impl_->answer(reign, last, Verdict{Refusal::none, {}, position}, &answers);
+  }
+  Impl::give(&answers);
+}
+
+void Database::settle_lost(Reign by) {
+  Impl::Answers answers;
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    for (auto& [reign, end] : impl_->ended) {
+      if (reign >= by || !end.undecided(end.sent)) continue;
+      end.sent_fate = Refusal::leadership_lost;
+      end.reason += ": the next leader began without it";
+      impl_->answer(reign, end.sent, Verdict{end.sent_fate, end.reason, 0}, &answers);
+    }
+  }
+  Impl::give(&answers);
+}
+
+void Database::settle_never() {
+  Impl::Answers answers;
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    for (auto& [reign, end] : impl_->ended) {
+      end.settle_within = {};
+      impl_->answer(reign, end.sent, std::nullopt, &answers);
+    }
+  }
+  Impl::give(&answers);
 }
 
 bool Database::unsent() const {
@@ -273,14 +345,14 @@ bool Database::collect(PageStore::Changes* changes) {
 void Database::make_durable(Position position, const std::function<void()>& first) {
   impl_->current_store()->make_durable();  // who is woken next reads what it has written
   if (first) first();
-  std::vector<Impl::Waiter*> ready;
+  Impl::Answers answers;
   {
     std::lock_guard<std::mutex> lock(impl_->mutex);
     impl_->durable = impl_->sent;
     impl_->position = position;
-    ready = impl_->take_waiters(impl_->waiters.upper_bound(impl_->durable));
+    impl_->answer(impl_->reign, impl_->durable, Verdict{Refusal::none, {}, position}, &answers);
   }
-  for (Impl::Waiter* waiter : ready) waiter->verdict.give({Refusal::none, {}, position});
+  Impl::give(&answers);
 }
 
 bool Database::apply(std::vector<PagePtr> pages, Version first, Version last,
@@ -311,17 +383,19 @@ void Database::replace() {
 }
 
 void Database::close() {
-  std::vector<Impl::Waiter*> waiters;
+  Impl::Answers answers;
   {
     std::lock_guard<std::mutex> lock(impl_->mutex);
     impl_->closed = true;
-    waiters = impl_->take_waiters(impl_->waiters.end());
+    for (auto& [key, waiter] : impl_->waiters) {
+      waiter->taken = true;
+      answers.emplace_back(waiter, std::nullopt);
+    }
+    impl_->waiters.clear();
     impl_->writers.shut();
     impl_->wake();
   }
-  for (Impl::Waiter* waiter : waiters) {
-    waiter->verdict.give({Refusal::closed, "the database was closed meanwhile", 0});
-  }
+  Impl::give(&answers);
 }
 
 std::shared_ptr<PageStore> Database::store() const { return impl_->current_store(); }

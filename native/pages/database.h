@@ -85,6 +85,7 @@ class Database {
 
   // Blocks until `version`, published or read in `reign`, is durable; says what became of it:
   // none, leadership_lost, outcome_unknown, closed; timed_out if it is still open at `deadline`.
+  // What was sent in a reign that ended waits for the log's answer as long as begin_reign was told.
   Verdict wait_durable(Reign reign, Version version, Deadline deadline);
 
   // How long commits waited for their quorum, those that got it.
@@ -96,8 +97,11 @@ class Database {
   void set_readable(bool readable, std::string reason);
 
   // From here on transactions may be written in `reign`, until end_reign, and are sent by `outlet`.
+  // If what becomes of an entry is not known when the reign ends, its commits wait up to
+  // `settle_within` for the log to tell, by one of the settle_ functions.
   // No reign is on now; reigns ascend. Does nothing on a closed database.
-  void begin_reign(Reign reign, std::shared_ptr<Outlet> outlet = nullptr);
+  void begin_reign(Reign reign, std::shared_ptr<Outlet> outlet = nullptr,
+                   std::chrono::nanoseconds settle_within = {});
 
   // Ends it: no more writers; versions above durable are taken back; those that were *sent* (in
   // the entry under way) get `sent_fate` (outcome_unknown or leadership_lost), those behind it
@@ -105,6 +109,15 @@ class Database {
   // back. Returns that number; 0, without a call, if no reign is on.
   std::uint64_t end_reign(Refusal sent_fate, std::string reason,
                           const std::function<void(std::uint64_t)>& first = nullptr);
+
+  // The log has the versions of `reign` up to `last`, and they were applied.
+  void settle_applied(Reign reign, Version last, Position position);
+
+  // The reign `by` has begun: what earlier ones sent and was not applied by now is lost for certain.
+  void settle_lost(Reign by);
+
+  // The log will not tell any more: nobody waits for it.
+  void settle_never();
 
   // Whether something was published and not sent.
   bool unsent() const;

@@ -112,6 +112,7 @@ DecodeError Applier::take_pages(const Entry& entry, const RecordHeader& header) 
                        header.page_count, header.checksum_after, entry.position, &reason)) {
     return corrupt(std::move(reason));
   }
+  database_.settle_applied(header.epoch, header.last_version, entry.position);
   return {};
 }
 
@@ -132,6 +133,7 @@ void Applier::lead(std::uint64_t epoch, Position position, LeaderInfo leader) {
   epoch_ = epoch;
   leader_position_ = position;
   leader_ = std::move(leader);
+  database_.settle_lost(epoch);
 }
 
 }  // namespace aurora

@@ -327,7 +327,7 @@ Outcome Replica::become_leader(Deadline deadline, LeadTiming* timing) {
   }
   database_->set_readable(true, {});
   sender_->open(header.epoch);
-  database_->begin_reign(header.epoch, sender_);
+  database_->begin_reign(header.epoch, sender_, options_.append_timeout);
   set_state(ReplicaState::leading);
   return announced;
 }
@@ -425,6 +425,7 @@ void Replica::fail(Status failure, std::string reason) {
     info_.failure = failure;
   }
   set_state(ReplicaState::failed, std::move(reason));
+  database_->settle_never();
 }
 
 void Replica::set_state(ReplicaState state, std::string reason) {

@@ -394,10 +394,41 @@ TEST_CASE("an append that fails in the thread of a commit ends the reign for eve
   Started late([&] { return cluster.a.outcome(behind); });
   REQUIRE(cluster.b.lead().ok());
   cluster.a.log->release();
-  CHECK(waiting.result().refusal == Refusal::outcome_unknown);
-  CHECK(cluster.a.info().state == ReplicaState::standby);  // by the time the commit is told
+  CHECK(waiting.result().refusal == Refusal::leadership_lost);  // as b's LEADER entry tells
+  CHECK(cluster.a.info().state == ReplicaState::standby);       // by the time the commit is told
   CHECK(late.result().refusal == Refusal::leadership_lost);
   check_goes_on(cluster.b, {&cluster.a});
+}
+
+TEST_CASE("a commit whose append was refused is told by the next leader's entries what became of it") {
+  for (const bool in_log : {false, true}) {
+    for (const bool same_leads : {false, true}) {
+      CAPTURE(in_log);
+      CAPTURE(same_leads);
+      Cluster cluster;
+      cluster.a_leads();
+      const Version before = cluster.a.stats().durable;
+      cluster.a.arm(in_log ? "lost-promise-but-in-log" : "lost-promise");
+      const Published published = cluster.a.publish({{1, 10}});
+      Started waiting([&] { return cluster.a.outcome(published); });
+      REQUIRE(cluster.a.becomes(ReplicaState::standby));
+      Node& leader = same_leads ? cluster.a : cluster.b;
+      REQUIRE(leader.lead().ok());
+      const Verdict verdict = waiting.result();
+      CHECK(verdict.refusal == (in_log ? Refusal::none : Refusal::leadership_lost));
+      CHECK(leader.stats().durable == before + (in_log ? 1 : 0));
+      CHECK(cluster.a.outcome(published).refusal == verdict.refusal);  // also when asked later
+      if (in_log) CHECK(cluster.a.outcome(published).position == verdict.position);
+    }
+  }
+}
+
+TEST_CASE("a commit that nobody settles is told so when an append's time limit is over again") {
+  Cluster cluster(hasty());
+  cluster.a_leads();
+  cluster.a.arm("lost-promise");
+  const Verdict verdict = cluster.a.commit({{1, 10}});
+  CHECK(verdict.refusal == Refusal::outcome_unknown);
 }
 
 TEST_CASE("writers on many threads, and the leadership goes to and fro") {
@@ -441,7 +472,7 @@ TEST_CASE("when the second replica leads, the first takes back what nobody agree
   CHECK(cluster.a.stats().latest == before + 2);
 
   cluster.a.log->release();
-  CHECK(cluster.a.outcome(sent).refusal == Refusal::outcome_unknown);
+  CHECK(cluster.a.outcome(sent).refusal == Refusal::leadership_lost);
   CHECK(cluster.a.outcome(behind).refusal == Refusal::leadership_lost);
   REQUIRE(cluster.a.becomes(ReplicaState::standby));
   CHECK(cluster.a.stats().latest == before);
@@ -655,12 +686,13 @@ TEST_CASE("parts whose end is kept by the next election are applied by all") {
     entries = cluster.a.info().appends - entries;
     const Version before = cluster.a.stats().durable;
     cluster.a.arm("lost-promise-but-in-log", static_cast<int>(entries) - 1);
-    CHECK(cluster.a.outcome(cluster.a.publish(random_pages(12, 5), 12)).refusal ==
-          Refusal::outcome_unknown);
+    const Published published = cluster.a.publish(random_pages(12, 5), 12);
+    Started waiting([&] { return cluster.a.outcome(published); });
     REQUIRE(cluster.a.becomes(ReplicaState::standby));
     Node& leader = same_leads ? cluster.a : cluster.b;
     Node& other = same_leads ? cluster.b : cluster.a;
     REQUIRE(leader.lead().ok());
+    CHECK(waiting.result().ok());
     CHECK(leader.stats().durable == before + 1);
     check_goes_on(leader, {&other});
   }
