@@ -1,9 +1,10 @@
-"""The process that a `MesosCluster` consists of: ``python -m aurora_store.dev.cluster OPTIONS``.
+"""The process that a `MesosCluster` consists of.
 
 libmesos allows one cluster per process, cannot stop it, and ends the process where it cannot go on.
 So it has a process of its own, which ends with whoever started it: when its standard input is
 closed, it kills all that runs below it and exits. It prints one line of JSON: ``{"master":
-"ip:port"}`` when the master listens, or ``{"error": ..., "name": ..., "hint": ...}``.
+"ip:port"}`` when the master listens, or ``{"error": ..., "name": ..., "hint": ...}``. Its options
+are one JSON object, too.
 """
 
 from __future__ import annotations
@@ -123,7 +124,3 @@ def _end_with_standard_input() -> None:
 def _end() -> NoReturn:
     kill_descendants(os.getpid())
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

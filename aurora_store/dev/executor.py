@@ -20,7 +20,7 @@ import uuid
 from typing import Any
 
 from aurora_store.dev.agent import Agent, AgentLost
-from aurora_store.dev.processes import kill_descendants
+from aurora_store.dev.processes import end_with_parent, kill_descendants
 
 _DEFAULT_GRACE_S = 3.0
 _RESEND_S = 5.0
@@ -210,6 +210,7 @@ def _start(command: dict[str, Any]) -> subprocess.Popen[bytes]:
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=end_with_parent,  # this executor, if it is killed
     )
 
 

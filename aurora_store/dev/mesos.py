@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -16,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import aurora_store
 from aurora_store.dev.cluster import LOG_NAME
+from aurora_store.dev.launcher import command
 from aurora_store.dev.processes import kill_tree
 from aurora_store.errors import LibmesosNotFound, StoreError
 
@@ -28,6 +27,8 @@ Progress = Callable[[str, int, int], None]
 """Called with the name of the step, and how much of it is done out of how much."""
 
 _STOP_LIMIT_S = 15.0
+_EXIT = "EXIT with status"
+_EXIT_LINES = 3
 _LAST_LINES = 12
 _POLL_S = 0.1
 
@@ -182,11 +183,9 @@ class MesosCluster:
             "resources": self.resources,
             "libmesos": str(self._libmesos) if self._libmesos is not None else None,
         }
-        root = str(Path(aurora_store.__file__).parents[1])
-        code = f"import sys; sys.path[0] = {root!r}; from aurora_store.dev.cluster import main; main()"
         with (directory / LOG_NAME).open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code, json.dumps(options)],
+                [*command("cluster"), json.dumps(options)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -236,6 +235,10 @@ class MesosCluster:
 
     def _failed(self, what: str) -> StoreError:
         assert self.directory is not None
-        lines = (self.directory / LOG_NAME).read_text(errors="replace").splitlines()
-        last = "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])
-        return StoreError(f"the Mesos cluster {what}; its last lines:\n{last}")
+        log = (self.directory / LOG_NAME).read_text(errors="replace").splitlines()
+        exits = [number for number, line in enumerate(log) if _EXIT in line]
+        # It may go on for many lines, of which the first say what is wrong.
+        last = log[exits[-1] :][:_EXIT_LINES] if exits else log[-_LAST_LINES:]
+        text = "\n".join(f"  {line}" for line in last)
+        where = "" if self._temporary else f" of {self.directory / LOG_NAME}"
+        return StoreError(f"the Mesos cluster {what}; its last lines{where}:\n{text}")

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LIMIT_S = 10.0
 _BURY_AFTER_S = 10.0
@@ -23,13 +25,18 @@ def adopt_orphans() -> None:
 
     So that `kill_descendants` finds those too which detached themselves.
     """
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     threading.Thread(target=_bury_orphans, daemon=True).start()
 
 
+def end_with_parent() -> None:
+    """From now on this process gets SIGKILL when the thread that started it ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
 def _bury_orphans() -> None:
-    # Whoever started a child waits for it, and looks at least once a second. One that stays dead for
-    # longer was adopted, and nobody waits for it.
+    # Whoever started a child waits for it, and looks at least once a second. One that stays dead
+    # for longer was adopted, and nobody waits for it.
     dead: set[int] = set()
     while True:
         time.sleep(_BURY_AFTER_S)
