@@ -101,6 +101,19 @@ def test_kill_ends_everything_and_start_brings_a_master_at_the_same_address(
             assert framework.states(3)[-1] == "TASK_FINISHED"
 
 
+def test_checkpointed_task_of_machines_that_were_switched_off_is_reported_as_failed() -> None:
+    with mesos_cluster() as cluster:
+        with V1Framework(cluster.master, checkpoint=True) as before:
+            before.launch("stay", {"value": "sleep 1000"})
+            before.states(2)
+        cluster.kill()
+        cluster.start()
+        with V1Framework(cluster.master, framework_id=before.id, checkpoint=True) as after:
+            after.call("RECONCILE", reconcile={"tasks": []})
+            status = after.status()
+        assert (status["task_id"]["value"], status["state"]) == ("stay", "TASK_FAILED")
+
+
 def test_cluster_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     program = (
         "import sys\n"

@@ -21,13 +21,19 @@ _PYTHONS = os.environ.get("AURORA_STORE_PYTHONS", sys.executable).split()
 _NO_INDEX = ("NewConnectionError", "ConnectTimeoutError", "Temporary failure in name resolution")
 
 
-@pytest.mark.parametrize("python", _PYTHONS, ids=lambda python: Path(python).name)
+def is_there(python: str) -> bool:
+    """Whether the program is one, and not the place of one that a version manager lacks."""
+    if shutil.which(python) is None:
+        return False
+    return subprocess.run([python, "--version"], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("python", _PYTHONS, ids=str)
 def test_extra_installs_by_itself_and_a_task_runs(python: str, tmp_path: Path) -> None:
-    program = shutil.which(python)
-    if program is None:
+    if not is_there(python):
         pytest.skip(f"no {python} on this machine")
     environment = tmp_path / "environment"
-    subprocess.run([program, "-m", "venv", environment], check=True, timeout=120.0)
+    subprocess.run([python, "-m", "venv", environment], check=True, timeout=120.0)
     own_python = environment / "bin" / "python"
     install = [own_python, "-m", "pip", "install", "--quiet", f"{_ROOT}[mesos]"]
     installed = subprocess.run(install, capture_output=True, text=True, timeout=600.0)
