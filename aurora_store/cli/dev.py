@@ -62,7 +62,8 @@ def mesos(
     cluster = MesosCluster(
         agents, port=port, directory=directory, resources=resources or DEFAULT_RESOURCES
     )
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         with show_progress(_STEPS) as progress:
             cluster.start(progress=progress)
@@ -78,11 +79,12 @@ def mesos(
             )
         else:
             _print(cluster, kept=directory is not None)
-        # Ctrl-C and SIGTERM are how this command ends, and no failure.
+        # Ctrl-C and signals are how this command ends, and no failure.
         with contextlib.suppress(KeyboardInterrupt):
             cluster.wait()
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # stopping takes no time and is not interrupted
         cluster.stop()
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +78,20 @@ class Agent:
             raise AgentLost(str(exc)) from exc
         finally:
             connection.close()
+
+    def status(
+        self, task: Mapping[str, Any], state: str, message: str | None = None
+    ) -> dict[str, Any]:
+        """A new status of a task, for a call of the kind ``UPDATE``."""
+        status = {
+            "task_id": task["task_id"],
+            "state": state,
+            "source": "SOURCE_EXECUTOR",
+            "executor_id": {"value": self.executor_id},
+            "timestamp": time.time(),
+            "uuid": base64.b64encode(uuid.uuid4().bytes).decode(),
+        }
+        return status if message is None else {**status, "message": message}
 
     def _request(
         self, message: dict[str, Any]

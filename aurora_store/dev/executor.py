@@ -7,7 +7,6 @@ update until the agent acknowledged it, and exits when the last one is. It does 
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import queue
@@ -16,7 +15,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from typing import Any
 
 from aurora_store.dev.agent import Agent, AgentLost
@@ -145,19 +143,9 @@ class CommandExecutor:
 
     def _update(self, state: str, message: str | None = None) -> None:
         assert self._task is not None
-        number = base64.b64encode(uuid.uuid4().bytes).decode()
-        status = {
-            "task_id": self._task["task_id"],
-            "state": state,
-            "source": "SOURCE_EXECUTOR",
-            "executor_id": {"value": self._agent.executor_id},
-            "timestamp": time.time(),
-            "uuid": number,
-        }
-        if message is not None:
-            status["message"] = message
-        self._unacknowledged[number] = {"status": status}
-        self._send(number)
+        status = self._agent.status(self._task, state, message)
+        self._unacknowledged[status["uuid"]] = {"status": status}
+        self._send(status["uuid"])
 
     def _send(self, number: str) -> None:
         self._sent_at = time.monotonic()

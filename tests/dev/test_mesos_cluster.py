@@ -251,7 +251,7 @@ class Command:
         return self.process.stdout.readline()
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_command_says_where_the_master_is_and_ends_well_when_it_is_stopped(
     stop: signal.Signals,
 ) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
+import shlex
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -211,6 +213,26 @@ def test_task_does_not_outlive_its_executor(
     assert status["state"] == "TASK_FAILED"
     assert status["source"] == "SOURCE_AGENT"
     wait_gone(pid)
+
+
+def test_custom_executor_runs_many_tasks(framework: V1Framework) -> None:
+    program = shlex.join([sys.executable, str(Path(__file__).with_name("many_tasks_executor.py"))])
+    executor = {
+        "type": "CUSTOM",
+        "executor_id": {"value": "many"},
+        "framework_id": {"value": framework.id},
+        "command": {"value": f"exec {program}"},
+    }
+    little = [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 0.01}}]
+    names = [f"task-{number}" for number in range(100)]
+    framework.launch_all(
+        [{"name": name, "executor": executor, "resources": little} for name in names]
+    )
+    states: dict[str, list[str]] = {name: [] for name in names}
+    for _ in range(2 * len(names)):
+        status = framework.status()
+        states[status["task_id"]["value"]].append(status["state"])
+    assert all(each == ["TASK_RUNNING", "TASK_FINISHED"] for each in states.values())
 
 
 def test_identifiers_of_updates_are_uuids(framework: V1Framework) -> None:

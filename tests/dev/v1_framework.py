@@ -74,18 +74,18 @@ class V1Framework:
             assert time.monotonic() < end, f"no {kind} within {LIMIT:g} s"
         raise AssertionError("the master ended the stream")
 
-    def launch(self, name: str, command: dict[str, Any], **task: Any) -> None:
+    def launch(self, name: str, command: dict[str, Any]) -> None:
         """Launches a command task on the next offer."""
+        self.launch_all([{"name": name, "command": command, "resources": _NEEDS}])
+
+    def launch_all(self, tasks: list[dict[str, Any]]) -> None:
+        """Launches tasks on the next offer; each is called by its name."""
         offer = self.event("OFFERS")["offers"][0]
-        info = {
-            "name": name,
-            "task_id": {"value": name},
-            "agent_id": offer["agent_id"],
-            "resources": _NEEDS,
-            "command": command,
-            **task,
-        }
-        launch = {"type": "LAUNCH", "launch": {"task_infos": [info]}}
+        own = [
+            {"task_id": {"value": task["name"]}, "agent_id": offer["agent_id"], **task}
+            for task in tasks
+        ]
+        launch = {"type": "LAUNCH", "launch": {"task_infos": own}}
         filters = {"refuse_seconds": 0.0}
         accept = {"offer_ids": [offer["id"]], "operations": [launch], "filters": filters}
         self.call("ACCEPT", accept=accept)
