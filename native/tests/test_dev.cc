@@ -13,7 +13,7 @@ TEST_CASE("no symbol is found before libmesos is loaded") {
   const aurora::Outcome outcome = aurora::find_dev_symbols(&symbols);
   CHECK(outcome.status == Status::failed);
   CHECK(outcome.reason == "libmesos is not loaded");
-  CHECK(symbols.local_launch == nullptr);
+  CHECK((symbols.local_launch == nullptr));
 }
 
 TEST_CASE("a cluster is not launched without libmesos") {
