@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
+
+from harness import LIMIT
 
 from aurora_store.dev import MesosCluster
 from aurora_store.libmesos import fetch
@@ -40,3 +43,23 @@ def clean_environment(variables: dict[str, str]) -> Iterator[None]:
             if name.startswith(("MESOS_", "LIBPROCESS_")) and name not in variables:
                 del os.environ[name]
         yield
+
+
+def living(processes: Iterable[int]) -> set[int]:
+    """Those that run. One that ended and that nobody has waited for yet does not."""
+    return {each for each in processes if _state(each) not in ("", "Z", "X")}
+
+
+def wait_gone(*processes: int) -> None:
+    """Until none of them runs."""
+    end = time.monotonic() + LIMIT
+    while alive := living(processes):
+        assert time.monotonic() < end, f"these live on: {alive}"
+        time.sleep(0.01)
+
+
+def _state(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

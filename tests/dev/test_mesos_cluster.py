@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from harness import LIMIT
-from mesos_cluster import clean_environment, mesos_cluster
+from mesos_cluster import clean_environment, living, mesos_cluster, wait_gone
 from v1_framework import V1Framework
 
 from aurora_store.dev import MesosCluster
@@ -36,21 +36,8 @@ def launch_stubborn(cluster: MesosCluster, ready: Path) -> list[int]:
         time.sleep(0.01)
     assert cluster.pid is not None
     found = [cluster.pid, *descendants(cluster.pid)]
-    assert int(ready.read_text()) in found
+    assert int(ready.read_text()) in living(found)
     return found
-
-
-def living(processes: list[int]) -> set[int]:
-    """Those that still run."""
-    return set(processes) & set(descendants(1))
-
-
-def wait_gone(processes: list[int]) -> None:
-    """Until none of them runs."""
-    end = time.monotonic() + LIMIT
-    while living(processes):
-        assert time.monotonic() < end, living(processes)
-        time.sleep(0.02)
 
 
 def test_master_answers_and_every_agent_is_registered(cluster: MesosCluster) -> None:
@@ -137,7 +124,7 @@ def test_cluster_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     processes = [int(pid), *descendants(int(pid))]
     starter.kill()
     starter.communicate()
-    wait_gone(processes)
+    wait_gone(*processes)
 
 
 def test_tasks_end_when_libmesos_ends_the_process(tmp_path: Path) -> None:
@@ -150,7 +137,7 @@ def test_tasks_end_when_libmesos_ends_the_process(tmp_path: Path) -> None:
         os.kill(cluster.pid, signal.SIGABRT)
         with pytest.raises(StoreError, match="ended by itself with exit code -6"):
             cluster.wait(LIMIT)
-        wait_gone(processes)
+        wait_gone(*processes)
 
 
 def test_port_that_is_in_use_is_named_with_what_to_try() -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from harness import LIMIT
+from mesos_cluster import wait_gone
 from v1_framework import V1Framework
 
 from aurora_store.dev import MesosCluster
-from aurora_store.dev.processes import descendants
 
 # Says that it is ready, and ends on SIGTERM only if `trap` lets it.
 _STAY = "echo $$ > {ready}; while :; do sleep 0.1; done"
@@ -37,14 +37,6 @@ def wait_for(path: Path) -> str:
         assert time.monotonic() < end, f"{path.name} was not written"
         time.sleep(0.01)
     return path.read_text()
-
-
-def wait_gone(pid: int) -> None:
-    """Until a process has ended."""
-    end = time.monotonic() + LIMIT
-    while pid in descendants(1):
-        assert time.monotonic() < end, f"process {pid} lives on"
-        time.sleep(0.01)
 
 
 def test_command_runs_in_its_sandbox_and_finishes(
