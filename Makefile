@@ -5,18 +5,19 @@ FUZZ_CXX ?= $(firstword $(shell command -v clang++) $(wildcard /usr/bin/clang++-
 FUZZ_SECONDS ?= 600
 JOBS ?= 2
 DEMO_ARGS ?=
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
 
 PACKAGES := libsqlite3-dev libzstd-dev libxxhash-dev doctest-dev cmake g++ make zookeeper \
             default-jre-headless
 FUZZERS := $(basename $(notdir $(wildcard native/fuzz/fuzz_*.cc)))
 INSTALLED := .venv/.installed
-BUILD_INPUTS := setup.py pyproject.toml $(shell find native -not -path 'native/tests*' \
+BUILD_INPUTS := setup.py pyproject.toml $(shell find compat -type f) $(shell find native -not -path 'native/tests*' \
                   -not -path 'native/fuzz*' -type f)
 
 # Prerequisites are steps, in this order.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps venv libmesos test native-test asan tsan fuzz lint demo bench soak clean
+.PHONY: help deps venv libmesos test native-test asan tsan fuzz lint demo bench mesos-extra soak clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -92,6 +93,9 @@ demo: venv libmesos ## Run the demonstration, with DEMO_ARGS
 
 bench: venv libmesos ## Run the benchmarks
 	.venv/bin/python -m benchmarks
+
+mesos-extra: venv libmesos ## Install the extra "mesos" afresh for each of PYTHONS, and try it
+	AURORA_STORE_PYTHONS="$(PYTHONS)" .venv/bin/python -m pytest tests/dev/test_mesos_extra.py -v
 
 soak: venv libmesos ## Run the long tests that end replicas at random
 	.venv/bin/python -m pytest tests/soak -q -s

@@ -1,4 +1,4 @@
-"""Builds aurora_store._native; everything else about the package is in pyproject.toml.
+"""Builds aurora_store._native and names the extras; all else is in pyproject.toml.
 
 CMake compiles native/ to a static library in build/native, incrementally, and shares it with the
 unit tests of `make native-test`. cffi writes the Python side of native/aurora_native.h, and both
@@ -20,6 +20,12 @@ ARCHIVE = BUILD / "libaurora_native.a"
 WRAPPER = BUILD / "_native.c"
 HEADER = NATIVE / "aurora_native.h"
 EXPORTS = NATIVE / "exports.map"
+HTTP_PARSER = Path(__file__).resolve().parent / "compat" / "http-parser"
+
+# pymesos requires http-parser, whose releases do not build on Python 3.11 and newer: the one in
+# compat/ takes its place. An extra in pyproject.toml could not say where that is.
+MESOS = ["pymesos==0.3.15", f"http-parser @ {HTTP_PARSER.as_uri()}"]
+TEST = ["alembic", "hypothesis", "mypy", "pytest", "ruff", "xxhash", "zstandard"]
 
 
 def declarations() -> str:
@@ -78,6 +84,7 @@ setup(
             ],
         )
     ],
+    extras_require={"mesos": MESOS, "test": [*MESOS, *TEST]},
     cmdclass={"build_ext": BuildNative},
     options={"bdist_wheel": {"py_limited_api": "cp310"}},
 )

@@ -70,6 +70,7 @@ typedef struct {
   const char* advertise_ip;   /* or null */
   uint16_t advertise_port;    /* or 0 */
   int32_t worker_threads;     /* of libprocess; 0: the measured default */
+  const char* delegate;       /* the actor for requests that name none, or null */
 } aur_libprocess_options;
 
 /* Starts libprocess. Only the first call of a process decides; later ones answer AUR_FAILED if they
@@ -312,6 +313,17 @@ void aur_connection_refusal(aur_connection* connection, aur_outcome* outcome);
 
 /* 1 if the connection must be closed and a new one opened: it has seen what was taken back. */
 int aur_connection_stale(aur_connection* connection);
+
+/* ---- a Mesos cluster for development (dev/) ------------------------------------------------ */
+
+/* Starts a master and `agents` agents in this process, for good: once, after aur_libprocess_start
+ * with the delegate "master". Their flags are the MESOS_* variables of the environment; on bad ones
+ * libmesos ends the process. AUR_FAILED if the loaded libmesos cannot do it. */
+void aur_mesos_launch(const char* work_directory, int32_t agents, aur_outcome* outcome);
+
+/* What the program mesos-containerizer does with these arguments, of which the first is "launch".
+ * Replaces the process by the task's, or returns the exit code. After aur_libmesos_load. */
+int aur_mesos_containerizer(int32_t argc, const char* const* argv, aur_outcome* outcome);
 
 /* CFFI-END */
 

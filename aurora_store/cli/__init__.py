@@ -12,6 +12,7 @@ from importlib import metadata
 import click
 
 from aurora_store.cli.demo import demo
+from aurora_store.cli.dev import dev
 from aurora_store.cli.errors import RenderingGroup
 from aurora_store.cli.libmesos import libmesos
 
@@ -45,4 +46,5 @@ def main() -> None:
 
 
 main.add_command(demo)
+main.add_command(dev)
 main.add_command(libmesos)

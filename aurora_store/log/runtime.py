@@ -26,8 +26,11 @@ def start(
     advertise: Address | None = None,
     libmesos: str | os.PathLike[str] | None = None,
     worker_threads: int = 0,
+    delegate: str | None = None,
 ) -> str:
     """Loads libmesos and starts libprocess, unless that was done. Returns where it listens.
+
+    `delegate` is the actor that answers HTTP requests which name none.
 
     Raises:
         LibmesosNotFound: there is no library, or it cannot be loaded.
@@ -39,8 +42,9 @@ def start(
             raise LibmesosNotFound(loaded.reason)
         lib.aur_libmesos_log_level(0 if logger.isEnabledFor(logging.INFO) else 1)
         texts = [c_text(address.host), c_text(advertise.host if advertise else None)]
+        texts.append(c_text(delegate))
         options = ffi.new("aur_libprocess_options *")
-        options.ip, options.advertise_ip = texts
+        options.ip, options.advertise_ip, options.delegate = texts
         options.port = address.port
         options.advertise_port = advertise.port if advertise else 0
         options.worker_threads = worker_threads

@@ -67,6 +67,7 @@ void aur_libprocess_start(const aur_libprocess_options* options, aur_outcome* ou
     wanted.advertise_ip = text(options->advertise_ip);
     wanted.advertise_port = options->advertise_port;
     wanted.worker_threads = options->worker_threads;
+    wanted.delegate = text(options->delegate);
     return aurora::start_libprocess(wanted);
   });
 }

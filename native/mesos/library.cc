@@ -18,6 +18,7 @@ static_assert(sizeof(LibmesosSymbols) == kSymbolCount * sizeof(void*),
 
 std::mutex load_mutex;
 bool loaded = false;        // guarded by load_mutex
+void* handle = nullptr;     // guarded by load_mutex
 std::string loaded_path;    // guarded by load_mutex
 LibmesosSymbols symbols{};  // written once, before `loaded` is set
 
@@ -61,6 +62,7 @@ Outcome load_libmesos(const std::string& path) {
                                               "lacks " + missing);
   }
   symbols = found;
+  handle = library;
   loaded_path = wanted;
   loaded = true;
   return Outcome::at(0);
@@ -72,5 +74,10 @@ bool libmesos_is_loaded() {
 }
 
 const LibmesosSymbols& libmesos() { return symbols; }
+
+void* find_in_libmesos(const char* mangled) {
+  const std::lock_guard<std::mutex> lock(load_mutex);
+  return loaded ? ::dlsym(handle, mangled) : nullptr;
+}
 
 }  // namespace aurora

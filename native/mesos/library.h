@@ -98,4 +98,7 @@ bool libmesos_is_loaded();
 // Only after load_libmesos() answered ok.
 const LibmesosSymbols& libmesos();
 
+// The address of a symbol that only some uses need, or null: not loaded, or a library without it.
+void* find_in_libmesos(const char* mangled);
+
 }  // namespace aurora

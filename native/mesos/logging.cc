@@ -25,20 +25,22 @@ std::atomic<bool> started{false};
 std::atomic<int> users{0};
 pid_t owner = 0;  // written once, at the start
 
+[[noreturn]] void report_and_exit();
+
+// The child of a fork may exit as it likes.
+bool exit_is_libmesos_doing() { return ::getpid() == owner && users.load() > 0; }
+
 class Queue final : public abi::LogSink {
  public:
   void send(int severity, const char*, const char* file, int line, const std::tm*,
             const char* message, std::size_t size, int) override {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    LibmesosLogLine entry{severity, file, line, std::string(message, size), 0};
-    last_.push_back(entry);
-    if (last_.size() > kLastLines) last_.pop_front();
-    if (lines_.size() == kQueueLines) {
-      lines_.pop_front();
-      ++dropped_;
+    keep(severity, file, line, message, size);
+    // What libmesos logs before it calls exit(), during which other threads log on or crash.
+    constexpr char kExit[] = "EXIT with status ";
+    if (severity >= kError && std::string(message, size).rfind(kExit, 0) == 0 &&
+        exit_is_libmesos_doing()) {
+      report_and_exit();
     }
-    lines_.push_back(std::move(entry));
-    arrived_.notify_one();
   }
 
   void send_without_usecs(int severity, const char* path, const char* file, int line,
@@ -77,6 +79,19 @@ class Queue final : public abi::LogSink {
   }
 
  private:
+  void keep(int severity, const char* file, int line, const char* message, std::size_t size) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    LibmesosLogLine entry{severity, file, line, std::string(message, size), 0};
+    last_.push_back(entry);
+    if (last_.size() > kLastLines) last_.pop_front();
+    if (lines_.size() == kQueueLines) {
+      lines_.pop_front();
+      ++dropped_;
+    }
+    lines_.push_back(std::move(entry));
+    arrived_.notify_one();
+  }
+
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<LibmesosLogLine> lines_;  // guarded by mutex_
@@ -103,9 +118,8 @@ Queue& queue() {
   ::_exit(kFatalExitCode);
 }
 
-// The child of a fork may exit as it likes.
 void report_unexpected_exit() {
-  if (::getpid() == owner && users.load() > 0 && queue().last_is_error()) report_and_exit();
+  if (exit_is_libmesos_doing() && queue().last_is_error()) report_and_exit();
 }
 
 // The ZooKeeper client writes lines like "<time>:<pid>(<thread>):ZOO_WARN@<function>@<line>: ...".

@@ -72,7 +72,7 @@ Outcome check_port(const std::string& ip, std::uint16_t port) {
 bool same(const LibprocessOptions& wanted, const LibprocessOptions& running) {
   return wanted.ip == running.ip && (wanted.port == 0 || wanted.port == running.port) &&
          wanted.advertise_ip == running.advertise_ip &&
-         wanted.advertise_port == running.advertise_port &&
+         wanted.advertise_port == running.advertise_port && wanted.delegate == running.delegate &&
          (wanted.worker_threads == 0 || wanted.worker_threads == running.worker_threads);
 }
 
@@ -107,7 +107,8 @@ Outcome start_libprocess(const LibprocessOptions& options) {
       environment.set("LIBPROCESS_ADVERTISE_PORT", std::to_string(running.advertise_port));
     }
     const abi::Option<std::string> none;
-    libmesos().process_initialize(none, none, none);
+    const abi::Option<std::string> delegate(running.delegate);
+    libmesos().process_initialize(running.delegate.empty() ? none : delegate, none, none);
   }
   const abi::Address listening = libmesos().process_address();
   char ip[INET_ADDRSTRLEN] = "";

@@ -14,6 +14,7 @@ struct LibprocessOptions {
   std::string advertise_ip;      // empty: none
   std::uint16_t advertise_port = 0;
   int worker_threads = 0;  // 0: kDefaultWorkerThreads
+  std::string delegate;    // the actor that answers requests which name none; empty: none
 };
 
 // Measured with raw appends (docs/log.md): the stock eight cost more than the disk. A log that
