@@ -96,7 +96,7 @@ bench: venv libmesos ## Run the benchmarks, with BENCH_ARGS; results in bench-re
 	  || .venv/bin/python -m pip install -q --disable-pip-version-check -e '.[test,bench]'
 	.venv/bin/python -m benchmarks --json bench-results/results.json --plots bench-results $(BENCH_ARGS)
 
-bench-page: ## Put the tables and plots of bench-results into docs/benchmarks.md
+bench-page: venv ## Put the tables and plots of bench-results into docs/benchmarks.md
 	.venv/bin/python -m benchmarks.page bench-results/results.json
 
 soak: venv libmesos ## Run the long tests that end replicas at random

@@ -69,19 +69,19 @@ def _measure(
         commits.append(taken)
         appends.append(raw.call(replicas.append_for, settings.round_s / 2, size))
         stock_appends.append(stock.call(replicas.append_for, settings.round_s / 2, size))
-    ours, theirs = latency(*together(appends)), latency(*together(stock_appends))
+    beside, stock_row = latency(*together(appends)), latency(*together(stock_appends))
+    slower = [
+        percentile(ours[0], 0.5) / percentile(theirs[0], 0.5)
+        for ours, theirs in zip(commits, appends, strict=True)
+    ]
+    faster = [
+        rate(ours) / rate(theirs) for ours, theirs in zip(commits, stock_appends, strict=True)
+    ]
     return size, {
         **latency(*together(commits)),
         "raw_bytes": size,
-        "raw_p50_ms": ours["p50_ms"],
-        "stock_per_s": theirs["per_s"],
-        "p50_to_raw": spread(
-            [
-                percentile(ours[0], 0.5) / percentile(theirs[0], 0.5)
-                for ours, theirs in zip(commits, appends, strict=True)
-            ]
-        ),
-        "rate_to_stock": spread(
-            [rate(ours) / rate(theirs) for ours, theirs in zip(commits, stock_appends, strict=True)]
-        ),
+        "raw_p50_ms": beside["p50_ms"],
+        "stock_per_s": stock_row["per_s"],
+        "p50_to_raw": spread(slower),
+        "rate_to_stock": spread(faster),
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ def start(directory: Path, stack: contextlib.ExitStack) -> list[Any]:
         command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
         command += ["--initial-cluster", members, "--logger", "zap", "--log-level", "error"]
         serve(stack, command, directory, f"n{number}")
-    wait_until(lambda: all(map(_leader, clients)), "an etcd cluster")
+    wait_until(lambda: all(map(_has_leader, clients)), "an etcd cluster")
     return [_Puts(directory, clients)]
 
 
@@ -51,25 +50,19 @@ class _Puts:
 
     def write_for(self, seconds: float, writers: int) -> Taken:
         """Each writer is a connection with one request at a time."""
-        leader = next(node for node in self._nodes if _leader(node) == _status(node)["member"])
+        leader = next((node for node in self._nodes if _leads(node)), None)
+        if leader is None:
+            raise RuntimeError("etcd has no leader")
         before = _status(leader)["revision"]
-        command = [
-            "h2load",
-            "-D",
-            f"{round(seconds * 1000)}ms",
-            "-c",
-            str(writers),
-            "-m",
-            "1",
-            "-d",
-            "body",
-        ]
+        command = f"h2load -D {round(seconds * 1000)}ms -c {writers} -m 1 -d body".split()
         command += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
         log = self._directory / "requests"
         log.unlink(missing_ok=True)
         run([*command, f"--log-file={log}", f"{leader}/etcdserverpb.KV/Put"], self._directory)
         lines = [line.split("\t") for line in log.read_text().splitlines()]
         spans = [(int(start), int(taken)) for start, code, taken in lines if code == "200"]
+        if not spans:
+            raise RuntimeError("no put was answered")
         durations = [taken / 1e6 for _, taken in spans]
         elapsed = (max(map(sum, spans)) - min(start for start, _ in spans)) / 1e6
         put = _status(leader)["revision"] - before
@@ -78,12 +71,16 @@ class _Puts:
         return durations, elapsed
 
 
-def _leader(node: str) -> int:
-    """0: none yet."""
+def _has_leader(node: str) -> bool:
     try:
-        return _status(node)["leader"]
-    except (OSError, urllib.error.URLError):
-        return 0
+        return _status(node)["leader"] != 0
+    except OSError:
+        return False
+
+
+def _leads(node: str) -> bool:
+    status = _status(node)
+    return status["leader"] == status["member"]
 
 
 def _status(node: str) -> dict[str, int]:

@@ -95,8 +95,8 @@ class _Server:
         self.address = {"host": str(sockets), "port": port, "user": "postgres"}
 
     def serve(self, stack: contextlib.ExitStack, node: str, port: str) -> None:
-        command = [*self._as_user, _program("postgres"), "-D", node, "-p", port]
-        serve(stack, command, self.directory, node)
+        command = [_program("postgres"), "-D", node, "-p", port]
+        serve(stack, command, self.directory, node, as_user=self._as_user)
 
     def run(self, program: str, *arguments: str) -> str:
         environment = {f"PG{name.upper()}": value for name, value in self.address.items()}

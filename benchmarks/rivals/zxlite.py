@@ -85,6 +85,7 @@ def _connect(addresses: list[str], secret: str) -> Any:
         auth_file=secret,
         allow_psk_only_loopback=True,
         timeout=60.0,
+        operation_timeout_ms=60_000,
         pool_size=1,
     )
 

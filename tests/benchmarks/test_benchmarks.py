@@ -1,7 +1,8 @@
-"""``python -m benchmarks`` measures everything it promises, and the page is made from what it wrote."""
+"""``python -m benchmarks`` measures what it promises, and the page is made from its document."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import page, targets
+from benchmarks import page, rivals, targets
+from benchmarks.rivals import servers
+from benchmarks.settings import Settings
 
 _ROOT = Path(__file__).parents[2]
 _BENCHMARKS = {
@@ -64,6 +67,34 @@ def test_rivals_are_measured_or_named(quick_run: tuple[dict[str, Any], str, Path
     for row in rows:
         if "left_out" in row:
             assert f"left out: {row['system']}: {row['left_out']}" in printed
+
+
+def test_rivals_that_are_missing_or_do_not_start_say_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(directory: Path, stack: contextlib.ExitStack) -> list[Any]:
+        raise RuntimeError("Traceback:\n  a line of code\nRuntimeError: the port is taken")
+
+    found = {"absent": (lambda: "apt-get install absent", fail), "broken": (lambda: "", fail)}
+    monkeypatch.setattr(rivals, "RIVALS", found)
+    assert rivals.run(Settings(tmp_path, quick=True)) == [
+        {"system": "absent", "left_out": "apt-get install absent"},
+        {"system": "broken", "left_out": "does not start: RuntimeError: the port is taken"},
+    ]
+
+
+def test_a_rivals_server_ends_with_the_benchmark(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        command = [
+            sys.executable,
+            "-c",
+            "import os, time; print(os.getpid(), flush=True); time.sleep(600)",
+        ]
+        servers.serve(stack, command, tmp_path, "server")
+        servers.wait_until(lambda: (tmp_path / "server.log").read_text().strip() != "", "a server")
+        process = Path("/proc", (tmp_path / "server.log").read_text().strip())
+        assert process.exists()
+    assert not process.exists()
 
 
 def test_targets_come_from_the_rows(quick_run: tuple[dict[str, Any], str, Path]) -> None:
