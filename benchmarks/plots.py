@@ -103,12 +103,14 @@ def _takeover(axes: Any, results: Results) -> bool:
         widths = [row[column] for row in rows]
         axes.barh(labels, widths, left=left, label=label, height=0.4)
         left = [before + width for before, width in zip(left, widths, strict=True)]
-    longest = [row["longest_ms"] for row in rows]
-    axes.plot(longest, labels, "k|", markersize=25, label="longest of all rounds")
+    for row, label, end in zip(rows, labels, left, strict=True):
+        text = f"  {row['total_ms']:.1f} ms; longest of {row['rounds']}: {row['longest_ms']:.1f} ms"
+        axes.text(end, label, text, va="center")
     axes.set_title("Takeover: milliseconds from asking a standby to lead, median round")
+    axes.set_xlim(0, 1.9 * max(left, default=1.0))
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.grid(False, axis="y")
-    _legend(axes, 3)
+    _legend(axes, 4)
     return bool(rows)
 
 
@@ -125,6 +127,7 @@ def _cold_start(axes: Any, results: Results) -> bool:
     axes.set_yscale("log")
     axes.margins(x=0.1, y=0.15)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("tasks in the database")
     axes.set_title("Cold start: seconds until it can be read and written")
     axes.legend()

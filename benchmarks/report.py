@@ -49,13 +49,14 @@ def print_table(console: Console, title: str, rows: list[Row]) -> None:
 
 def markdown_table(rows: list[Row]) -> str:
     """The same for a page."""
-    columns = _columns(rows)
-    lines = [
-        "| " + " | ".join(column.replace("_", " ") for column, _ in columns) + " |",
-        "|" + "|".join("---:" if numeric else "---" for _, numeric in columns) + "|",
-        *("| " + " | ".join(cells) + " |" for cells in _cells(rows)),
-        *(f"\nLeft out: {row['system']} ({row['left_out']})." for row in _left_out(rows)),
-    ]
+    lines = []
+    if columns := _columns(rows):
+        lines += [
+            "| " + " | ".join(column.replace("_", " ") for column, _ in columns) + " |",
+            "|" + "|".join("---:" if numeric else "---" for _, numeric in columns) + "|",
+            *("| " + " | ".join(cells) + " |" for cells in _cells(rows)),
+        ]
+    lines += [f"\nLeft out: {row['system']} ({row['left_out']})." for row in _left_out(rows)]
     return "\n".join(lines)
 
 

@@ -45,7 +45,7 @@ class Settings:
 
 def spread(values: Sequence[float], digits: int = 2) -> Spread:
     """What the rounds of a case came to."""
-    return [round(percentile(values, fraction), digits) for fraction in (0.25, 0.5, 0.75)]
+    return [round(percentile(values, fraction), digits or None) for fraction in (0.25, 0.5, 0.75)]
 
 
 def middle(cell: float | Spread) -> float:

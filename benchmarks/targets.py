@@ -13,7 +13,7 @@ Results = dict[str, Any]  # name of a benchmark -> {"rows": [...], ...}
 class _Measured(NamedTuple):
     """One number of a run that has a target."""
 
-    of: str
+    case: str
     value: float | Spread
     at_least: float | None = None
     at_most: float | None = None
@@ -27,7 +27,7 @@ def compute(results: Results) -> list[Row]:
             rows.append(
                 {
                     "target": target,
-                    "of": measured.of,
+                    "case": measured.case,
                     "measured": measured.value,
                     "met": _verdict(measured),
                 }
@@ -74,8 +74,8 @@ def _rivals(results: Results) -> Iterator[_Measured]:
 
 def _log_bytes(results: Results) -> Iterator[_Measured]:
     for row in _rows(results, "log-bytes"):
-        of = f"{row['change']}, {row['tasks']:,} tasks"
-        yield _Measured(of, row["bytes_per_transaction"], at_most=600.0)
+        case = f"{row['change']}, {row['tasks']:,} tasks"
+        yield _Measured(case, row["bytes_per_transaction"], at_most=600.0)
 
 
 def _takeover(results: Results) -> Iterator[_Measured]:
