@@ -70,7 +70,7 @@ def _commit_rate(axes: Any, results: Results) -> bool:
             label = f"{system}, {client}"
             _line(axes, points, "per_s", "--", _COLOURS[system, client], label)
     axes.set_title("Durable writes a second, of 3 nodes where nothing else is said")
-    return _by_writers(axes, bool(rows))
+    return _by_writers(axes) if rows else False
 
 
 def _commit_latency(axes: Any, results: Results) -> bool:
@@ -86,36 +86,43 @@ def _commit_latency(axes: Any, results: Results) -> bool:
     axes.plot([], [], "-", color="0.3", label="median")
     axes.plot([], [], ":", color="0.3", label="99th percentile")
     axes.set_title("Milliseconds until a write is durable on a quorum of 3 nodes")
-    return _by_writers(axes, bool(series))
+    return _by_writers(axes) if series else False
 
 
 def _takeover(axes: Any, results: Results) -> bool:
     rows = _rows(results, "takeover")
-    parts = {
+    if not rows:
+        return False
+    steps = {
         "election": "election_ms",
         "catch-up": "catch_up_ms",
         "LEADER entry": "leader_entry_ms",
-        "first commit, with its connection": "first_commit_ms",
     }
+    parts = {label: [row[column] for row in rows] for label, column in steps.items()}
+    parts["rest of lead()"] = [
+        row["lead_ms"] - sum(row[column] for column in steps.values()) for row in rows
+    ]
+    parts["first commit, with its connection"] = [row["first_commit_ms"] for row in rows]
     labels = [f"{row['database_mb']:,.0f} MB" for row in rows]
     left = [0.0] * len(rows)
-    for label, column in parts.items():
-        widths = [row[column] for row in rows]
+    for label, widths in parts.items():
         axes.barh(labels, widths, left=left, label=label, height=0.4)
         left = [before + width for before, width in zip(left, widths, strict=True)]
     for row, label, end in zip(rows, labels, left, strict=True):
         text = f"  {row['total_ms']:.1f} ms; longest of {row['rounds']}: {row['longest_ms']:.1f} ms"
         axes.text(end, label, text, va="center")
     axes.set_title("Takeover: milliseconds from asking a standby to lead, median round")
-    axes.set_xlim(0, 1.9 * max(left, default=1.0))
+    axes.set_xlim(0, 1.9 * max(left))
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.grid(False, axis="y")
-    _legend(axes, 4)
-    return bool(rows)
+    _legend(axes, 3)
+    return True
 
 
 def _cold_start(axes: Any, results: Results) -> bool:
     rows = _rows(results, "cold-start")
+    if not rows:
+        return False
     for way in dict.fromkeys(row["way"] for row in rows):
         points = [row for row in rows if row["way"] == way]
         sizes, seconds = [row["tasks"] for row in points], [row["load_s"] for row in points]
@@ -131,7 +138,7 @@ def _cold_start(axes: Any, results: Results) -> bool:
     axes.set_xlabel("tasks in the database")
     axes.set_title("Cold start: seconds until it can be read and written")
     axes.legend()
-    return bool(rows)
+    return True
 
 
 _PLOTS: dict[str, Callable[[Any, Results], bool]] = {
@@ -161,14 +168,14 @@ def _line(
     axes.plot(writers, values, style, marker="o", markersize=4, color=colour, label=label)
 
 
-def _by_writers(axes: Any, found: bool) -> bool:
+def _by_writers(axes: Any) -> bool:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.set_xticks(_WRITERS, [str(number) for number in _WRITERS])
     axes.set_xlabel("writers at the same time")
     _legend(axes, 2)
-    return found
+    return True
 
 
 def _legend(axes: Any, columns: int) -> None:
