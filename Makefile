@@ -6,6 +6,7 @@ FUZZ_SECONDS ?= 600
 JOBS ?= 2
 DEMO_ARGS ?=
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
+BENCH_ARGS ?=
 
 PACKAGES := libsqlite3-dev libzstd-dev libxxhash-dev doctest-dev cmake g++ make zookeeper \
             default-jre-headless
@@ -17,7 +18,7 @@ BUILD_INPUTS := setup.py pyproject.toml $(shell find compat -type f) $(shell fin
 # Prerequisites are steps, in this order.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps venv libmesos test native-test asan tsan fuzz lint demo bench mesos-extra soak clean
+.PHONY: help deps venv libmesos test native-test asan tsan fuzz lint demo bench bench-page mesos-extra soak clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -91,8 +92,13 @@ lint: venv ## Check style and types of the Python code
 demo: venv libmesos ## Run the demonstration, with DEMO_ARGS
 	.venv/bin/aurora-store demo $(DEMO_ARGS)
 
-bench: venv libmesos ## Run the benchmarks
-	.venv/bin/python -m benchmarks
+bench: venv libmesos ## Run the benchmarks, with BENCH_ARGS; results in bench-results
+	.venv/bin/python -c 'import matplotlib, psycopg' 2>/dev/null \
+	  || .venv/bin/python -m pip install -q --disable-pip-version-check -e '.[test,bench]'
+	.venv/bin/python -m benchmarks --json bench-results/results.json --plots bench-results $(BENCH_ARGS)
+
+bench-page: venv ## Put the tables and plots of bench-results into docs/benchmarks.md
+	.venv/bin/python -m benchmarks.page bench-results/results.json
 
 mesos-extra: venv libmesos ## Install the extra "mesos" afresh for each of PYTHONS, and try it
 	AURORA_STORE_PYTHONS="$(PYTHONS)" .venv/bin/python -m pytest tests/dev/test_mesos_extra.py -v

@@ -25,6 +25,7 @@ HTTP_PARSER = Path(__file__).resolve().parent / "compat" / "http-parser"
 # pymesos requires http-parser, whose releases do not build on Python 3.11 and newer: the one in
 # compat/ takes its place. An extra in pyproject.toml could not say where that is.
 MESOS = ["pymesos==0.3.15", f"http-parser @ {HTTP_PARSER.as_uri()}"]
+BENCH = ["matplotlib", "psycopg[binary]"]
 TEST = ["alembic", "hypothesis", "mypy", "pytest", "ruff", "xxhash", "zstandard"]
 
 
@@ -84,7 +85,7 @@ setup(
             ],
         )
     ],
-    extras_require={"mesos": MESOS, "test": [*MESOS, *TEST]},
+    extras_require={"bench": BENCH, "mesos": MESOS, "test": [*MESOS, *TEST]},
     cmdclass={"build_ext": BuildNative},
     options={"bdist_wheel": {"py_limited_api": "cp310"}},
 )

@@ -28,17 +28,17 @@ def run(settings: Settings) -> list[Row]:
 def _measure(seconds: float, size: int, kind: str, change: Callable[[Any, int], None]) -> Row:
     connection, pick = replicas.connect(), tasks.picker(1, size)
     change(connection, pick())
-    bytes_before, before = replicas.bytes_and_transactions()
+    before = replicas.counters()
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         change(connection, pick())
-    bytes_after, after = replicas.bytes_and_transactions()
-    per_transaction = (bytes_after - bytes_before) / (after - before)
+    written = replicas.counters() - before
+    per_transaction = written.bytes / written.transactions
     return {
         "tasks": size,
         "change": kind,
-        "transactions": after - before,
-        "log_bytes": bytes_after - bytes_before,
+        "transactions": written.transactions,
+        "log_bytes": written.bytes,
         "bytes_per_transaction": round(per_transaction, 1),
         "ratio_to_page": round(per_transaction / 4096, 3),
     }

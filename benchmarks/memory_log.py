@@ -5,7 +5,8 @@ from __future__ import annotations
 from benchmarks import replicas
 from benchmarks.commits import ROWS
 from benchmarks.processes import Process
-from benchmarks.settings import Row, Settings, latency
+from benchmarks.settings import Row, Settings, latency, spread
+from benchmarks.threads import Taken, together
 
 
 def run(settings: Settings) -> list[Row]:
@@ -16,6 +17,20 @@ def run(settings: Settings) -> list[Row]:
         process.call(replicas.lead_and_fill, ROWS)
         for interface in ("DB-API", "SQLAlchemy"):
             for writers in (1, 16):
-                taken = process.call(replicas.write_for, settings.case_s, writers, ROWS, interface)
-                rows.append({"interface": interface, "writers": writers, **latency(*taken)})
+                rounds: list[Taken] = []
+                per_core: list[float] = []
+                for _ in range(settings.rounds):
+                    taken, processor, _ = process.call(
+                        replicas.write_for, settings.round_s, writers, ROWS, interface
+                    )
+                    rounds.append(taken)
+                    per_core.append(len(taken[0]) / processor)
+                rows.append(
+                    {
+                        "interface": interface,
+                        "writers": writers,
+                        **latency(*together(rounds)),
+                        "per_core_s": spread(per_core, 0),
+                    }
+                )
     return rows

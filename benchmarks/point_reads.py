@@ -9,7 +9,8 @@ from pysqlite3 import dbapi2
 
 from benchmarks import replicas, tasks
 from benchmarks.commits import ROWS
-from benchmarks.settings import Row, Settings, latency, percentile
+from benchmarks.settings import Row, Settings, percentile, spread
+from benchmarks.threads import Taken, rate, together
 
 _BLOCKS = 20  # the two take turns, so that a busy machine slows both
 
@@ -29,23 +30,24 @@ def _measure(seconds: float) -> list[Row]:
     _fill(plain)
     rows: list[Row] = []
     for within in (False, True):
-        taken: dict[str, list[float]] = {"pysqlite3 :memory:": [], "store": []}
-        elapsed = dict.fromkeys(taken, 0.0)
+        taken: dict[str, list[Taken]] = {"pysqlite3 :memory:": [], "store": []}
         for block in range(_BLOCKS):
-            for name, connection in zip(taken, (plain, ours), strict=True):
-                elapsed[name] += _read(connection, within, seconds / _BLOCKS, block, taken[name])
-        base = percentile(taken["pysqlite3 :memory:"], 0.5)
-        for name, values in taken.items():
-            row = latency(values, elapsed[name])
-            del row["p50_ms"], row["p99_ms"]
+            for blocks, connection in zip(taken.values(), (plain, ours), strict=True):
+                blocks.append(_read(connection, within, seconds / _BLOCKS, block))
+        base = taken["pysqlite3 :memory:"]
+        for name, blocks in taken.items():
+            values, elapsed = together(blocks)
             rows.append(
                 {
                     "transaction": "one for all" if within else "each its own",
                     "database": name,
-                    **row,
+                    "count": len(values),
+                    "per_s": round(len(values) / elapsed, 1),
                     "p50_us": round(percentile(values, 0.50) * 1e6, 2),
                     "p99_us": round(percentile(values, 0.99) * 1e6, 2),
-                    "p50_to_plain": round(percentile(values, 0.50) / base, 2),
+                    "rate_to_plain": spread(
+                        [rate(each) / rate(least) for each, least in zip(blocks, base, strict=True)]
+                    ),
                 }
             )
     return rows
@@ -55,10 +57,8 @@ def _fill(connection: Any) -> None:
     tasks.fill(connection, ROWS)
 
 
-def _read(
-    connection: Any, within: bool, seconds: float, seed: int, durations: list[float]
-) -> float:
-    """Returns the time spent."""
+def _read(connection: Any, within: bool, seconds: float, seed: int) -> Taken:
+    durations: list[float] = []
     pick = tasks.picker(seed, ROWS)
     cursor = connection.cursor()
     if within:
@@ -73,4 +73,4 @@ def _read(
     elapsed = time.perf_counter() - first
     if within:
         connection.rollback()
-    return elapsed
+    return durations, elapsed

@@ -1,47 +1,41 @@
-"""The log alone: appends of 300 bytes, one after the other, with our threads and the stock ones."""
+"""The log alone: one append after the other, with our worker threads and the stock ones."""
 
 from __future__ import annotations
 
-import os
-import time
-
 from benchmarks import replicas
-from benchmarks.settings import Row, Settings, latency
+from benchmarks.settings import Row, Settings, latency, percentile, spread
+from benchmarks.threads import Taken, together
 
 ENTRY_BYTES = 300
 STOCK_THREADS = 8
 
 
 def run(settings: Settings) -> list[Row]:
-    """A row for each number of replicas and of worker threads."""
+    """A row for each number of replicas and of worker threads; the two take turns."""
     rows = []
     for count in (1, 3):
-        stock = measure(settings, count, worker_threads=STOCK_THREADS)
-        ours = measure(settings, count)
-        for threads, row in ((f"{STOCK_THREADS} (stock)", stock), ("default", ours)):
-            ratio = round(row["p50_ms"] / stock["p50_ms"], 2)
+        taken: dict[str, list[Taken]] = {f"{STOCK_THREADS} (stock)": [], "default": []}
+        with (
+            replicas.logs(settings.directory, count, worker_threads=STOCK_THREADS) as stock,
+            replicas.logs(settings.directory, count) as ours,
+        ):
+            for _ in range(settings.rounds):
+                for rounds, ensemble in zip(taken.values(), (stock, ours), strict=True):
+                    leader = ensemble.processes[0]
+                    rounds.append(leader.call(replicas.append_for, settings.round_s, ENTRY_BYTES))
+        base = next(iter(taken.values()))
+        for threads, rounds in taken.items():
             rows.append(
-                {"replicas": count, "worker_threads": threads, **row, "p50_to_stock": ratio}
+                {
+                    "replicas": count,
+                    "worker_threads": threads,
+                    **latency(*together(rounds)),
+                    "faster_than_stock": spread(
+                        [
+                            percentile(stock[0], 0.5) / percentile(ours[0], 0.5)
+                            for stock, ours in zip(base, rounds, strict=True)
+                        ]
+                    ),
+                }
             )
     return rows
-
-
-def measure(settings: Settings, count: int, *, worker_threads: int = 0) -> Row:
-    """Latency of an append to a log of `count` replicas, whose only load it is."""
-    with replicas.logs(settings.directory, count, worker_threads=worker_threads) as ensemble:
-        return latency(*ensemble.processes[0].call(append_for, settings.case_s))
-
-
-def append_for(seconds: float) -> tuple[list[float], float]:
-    """Of a process that has a log: how long each append took, and all of them."""
-    log = replicas.log()
-    log.elect(timeout=30.0)
-    data = os.urandom(ENTRY_BYTES)
-    for _ in range(20):
-        log.append(data)
-    durations: list[float] = []
-    first = time.perf_counter()
-    while (begin := time.perf_counter()) < first + seconds:
-        log.append(data)
-        durations.append(time.perf_counter() - begin)
-    return durations, time.perf_counter() - first

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import threading
+import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, cast
@@ -17,8 +18,9 @@ from aurora_store.log import Log
 from aurora_store.native import ffi, lib
 from benchmarks import tasks
 from benchmarks.processes import Process, free_addresses
+from benchmarks.threads import Taken, repeat
 
-_START_S = 60.0
+_START_S = 300.0  # reading a log of 1 GB, too
 
 # Of the process that these functions run in: it has one replica.
 _log: Log | None = None
@@ -102,60 +104,69 @@ def lead_and_fill(rows: int) -> None:
     tasks.fill(connect(), rows)
 
 
-def bytes_and_transactions() -> tuple[int, int]:
-    """The leader's counters."""
+@dataclass(frozen=True)
+class Counters:
+    """What the store of a process wrote since it was opened."""
+
+    appends: int
+    bytes: int
+    transactions: int
+
+    def __sub__(self, other: Counters) -> Counters:
+        return Counters(
+            self.appends - other.appends,
+            self.bytes - other.bytes,
+            self.transactions - other.transactions,
+        )
+
+
+def counters() -> Counters:
+    """Of the leader."""
     status = store().status()
-    return status.bytes_appended, status.transactions
+    return Counters(status.appends, status.bytes_appended, status.transactions)
 
 
-def write_for(seconds: float, writers: int, rows: int, interface: str) -> tuple[list[float], float]:
-    """Commits from `writers` threads at the same time.
+def append_for(seconds: float, size: int) -> Taken:
+    """Appends of `size` random bytes, one after the other, by a process that has a log."""
+    target, data = log(), os.urandom(size)
+    target.elect(timeout=_START_S)
+    for _ in range(20):
+        target.append(data)
+    return repeat([lambda: target.append(data)], seconds)
+
+
+def write_for(
+    seconds: float, writers: int, rows: int, interface: str
+) -> tuple[Taken, float, Counters]:
+    """Transactions by `writers` threads at the same time, on a database of `rows` tasks.
 
     Returns:
-        How long each transaction took, from its begin to its acknowledged commit; and all of them.
+        How long each took, from its begin to its acknowledged commit; the processor time of this
+        process; and what was written.
     """
-    actions = [_writer(number, rows, interface) for number in range(writers)]
-    barrier = threading.Barrier(writers + 1)
-    taken: list[list[float]] = [[] for _ in range(writers)]
-    failures: list[BaseException] = []
-
-    def run(number: int) -> None:
-        action, durations = actions[number], taken[number]
-        try:
-            action()  # prepares its statements
-            barrier.wait()
-            end = time.perf_counter() + seconds
-            while (begin := time.perf_counter()) < end:
-                action()
-                durations.append(time.perf_counter() - begin)
-        except BaseException as error:
-            failures.append(error)
-            barrier.abort()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(writers)]
-    for thread in threads:
-        thread.start()
-    with contextlib.suppress(threading.BrokenBarrierError):
-        barrier.wait()
-    begin = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    elapsed = time.perf_counter() - begin
-    if failures:
-        raise failures[0]
-    return [duration for each in taken for duration in each], elapsed
+    own: list[Any] = []
+    actions = [_writer(number, rows, interface, own) for number in range(writers)]
+    before, processor = counters(), time.process_time()
+    taken = repeat(actions, seconds)
+    processor = time.process_time() - processor
+    written = counters() - before
+    for connection in own:
+        connection.close()
+    return taken, processor, written
 
 
-def _writer(number: int, rows: int, interface: str) -> Callable[[], None]:
+def _writer(number: int, rows: int, interface: str, own: list[Any]) -> Callable[[], None]:
     pick = tasks.picker(number, rows)
     if interface == "DB-API":
-        connection = connect()
+        connection = driver.connect(store().name)
+        own.append(connection)
         return lambda: tasks.change(connection, pick())
     update, insert = text(tasks.UPDATE_NAMED), text(tasks.INSERT_NAMED)
     target = store()
 
     def change() -> None:
-        values = {"status": tasks.status_of(number), "at": tasks.now_ms(), "id": pick()}
+        at = tasks.now_ms()
+        values = {"status": tasks.status_of(at), "at": at, "id": pick()}
         with target.begin() as session:
             session.execute(update, values)
             session.execute(insert, values)

@@ -1,11 +1,10 @@
-"""What a run found: the document, its tables, and plots where matplotlib is installed."""
+"""What a run found, as tables for a terminal and for a page."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import platform
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,61 +27,67 @@ def machine() -> dict[str, Any]:
     }
 
 
-def print_machine(console: Console, facts: dict[str, Any]) -> None:
-    """One line."""
-    console.print(
-        "{cores} cores, {cpu}, Linux {kernel}, Python {python}, {date}, load {load_1_min}".format(
-            **facts
-        ),
-        highlight=False,
-        soft_wrap=True,
-    )
+def machine_line(facts: dict[str, Any]) -> str:
+    """The same for people."""
+    return (
+        "{cores} cores, {cpu}, Linux {kernel}, Python {python}, {date},"
+        " load {load_1_min} at the beginning"
+    ).format(**facts)
 
 
 def print_table(console: Console, title: str, rows: list[Row]) -> None:
     """The rows of one benchmark."""
     table = Table(title=title, title_justify="left")
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    for column in columns:
-        numeric = any(isinstance(row.get(column), int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
+    for column, numeric in _columns(rows):
+        table.add_column(column.replace("_", " "), justify="right" if numeric else "left")
+    for cells in _cells(rows):
+        table.add_row(*cells)
     console.print(table)
+    for row in _left_out(rows):
+        console.print(f"left out: {row['system']}: {row['left_out']}", soft_wrap=True)
 
 
-def plot_commits(rows: list[Row], path: Path) -> bool:
-    """Draws the rate by the number of writers; returns ``False`` without matplotlib."""
-    if importlib.util.find_spec("matplotlib") is None:
-        return False
-    matplotlib = importlib.import_module("matplotlib")  # optional, so not imported above
-    matplotlib.use("Agg")
-    pyplot = importlib.import_module("matplotlib.pyplot")
+def markdown_table(rows: list[Row]) -> str:
+    """The same for a page."""
+    lines = []
+    if columns := _columns(rows):
+        lines += [
+            "| " + " | ".join(column.replace("_", " ") for column, _ in columns) + " |",
+            "|" + "|".join("---:" if numeric else "---" for _, numeric in columns) + "|",
+            *("| " + " | ".join(cells) + " |" for cells in _cells(rows)),
+        ]
+    lines += [f"\nLeft out: {row['system']} ({row['left_out']})." for row in _left_out(rows)]
+    return "\n".join(lines)
 
-    figure, axes = pyplot.subplots()
-    for count in sorted({row["replicas"] for row in rows}):
-        points = [r for r in rows if r["replicas"] == count and r["interface"] == "DB-API"]
-        axes.plot(
-            [point["writers"] for point in points],
-            [point["per_s"] for point in points],
-            marker="o",
-            label=f"{count} replica{'s' if count > 1 else ''}",
-        )
-    axes.set_xscale("log", base=2)
-    axes.set_xlabel("writers")
-    axes.set_ylabel("commits per second")
-    axes.legend()
-    figure.savefig(path)
-    pyplot.close(figure)
-    return True
+
+def _left_out(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if "left_out" in row]
+
+
+def _columns(rows: list[Row]) -> list[tuple[str, bool]]:
+    """Their names, and whether they hold numbers."""
+    shown = [row for row in rows if "left_out" not in row]
+    names = dict.fromkeys(column for row in shown for column in row)
+    return [
+        (name, any(isinstance(row.get(name), int | float | list) for row in shown))
+        for name in names
+    ]
+
+
+def _cells(rows: list[Row]) -> Iterator[list[str]]:
+    columns = _columns(rows)
+    for row in rows:
+        if "left_out" not in row:
+            yield [_cell(row.get(name)) for name, _ in columns]
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, float):
-        return f"{value:,}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value, list):
+        low, median, high = value
+        return f"{median:,}" if low == high else f"{median:,} ({low:,} to {high:,})"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 def _cpu() -> str:

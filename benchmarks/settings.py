@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-Row = dict[str, Any]  # column -> text or number; the columns of a table are its rows' keys
+# Column -> text, number or spread; the columns of a table are its rows' keys.
+Row = dict[str, Any]
+# Of the rounds of a case: lower quartile, median, upper quartile.
+Spread = list[float]
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,30 @@ class Settings:
     @property
     def case_s(self) -> float:
         """How long a case repeats what it measures."""
-        return 1.0 if self.quick else 5.0
+        return 0.3 if self.quick else 5.0
+
+    @property
+    def rounds(self) -> int:
+        """How often the parts of a case take turns, so that a busy machine slows all of them."""
+        return 1 if self.quick else 5
+
+    @property
+    def round_s(self) -> float:
+        """How long a part of a case has in each round."""
+        return self.case_s / self.rounds
 
 
-def percentile(values: Iterable[float], fraction: float) -> float:
+def spread(values: Sequence[float], digits: int = 2) -> Spread:
+    """What the rounds of a case came to."""
+    return [round(percentile(values, fraction), digits or None) for fraction in (0.25, 0.5, 0.75)]
+
+
+def middle(cell: float | Spread) -> float:
+    """A cell's number; of a spread the median."""
+    return cell[1] if isinstance(cell, list) else cell
+
+
+def percentile(values: Sequence[float], fraction: float) -> float:
     """The value that `fraction` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * fraction))]
