@@ -13,6 +13,7 @@ import click
 
 from aurora_store.cli.demo import demo
 from aurora_store.cli.errors import RenderingGroup
+from aurora_store.cli.lead import lead
 from aurora_store.cli.libmesos import libmesos
 
 
@@ -45,4 +46,5 @@ def main() -> None:
 
 
 main.add_command(demo)
+main.add_command(lead)
 main.add_command(libmesos)

@@ -15,7 +15,8 @@ from aurora_store.election.candidate import Candidate, CandidateState, Candidate
 from aurora_store.election.election import Election, Handover, Request
 from aurora_store.election.heartbeat import HeartbeatElection
 from aurora_store.election.member import Leader, Member
-from aurora_store.election.zookeeper import ZooKeeperElection, hand_over
+from aurora_store.election.remote import hand_over, look_up
+from aurora_store.election.zookeeper import ZooKeeperElection
 
 __all__ = [
     "Candidate",
@@ -29,4 +30,5 @@ __all__ = [
     "Request",
     "ZooKeeperElection",
     "hand_over",
+    "look_up",
 ]

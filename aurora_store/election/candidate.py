@@ -113,6 +113,7 @@ class Candidate:
         self._news = threading.Event()
         self._closing = threading.Event()
         self._changed = threading.Condition()
+        self._handing: tuple[Request, float] | None = None  # until when; of the thread alone
         # Guarded by _changed:
         self._status = CandidateStatus(CandidateState.NEW, "", "", time.monotonic(), 0, None)
         self._transfer: _Transfer | None = None
@@ -233,7 +234,7 @@ class Candidate:
             _logger.exception("%s stands no more", self._name)
         self._give_up()
         self._set(CandidateState.CLOSED, reason)
-        self._settle(StoreClosed(f"{self._name} was closed: {reason}"))
+        self._answer(StoreClosed(f"{self._name} was closed: {reason}"))
 
     def _stand(self) -> bool:
         """Waits to be elected; false if closed first."""
@@ -280,17 +281,23 @@ class Candidate:
     def _reign(self, timing: LeadTiming) -> None:
         self._set(CandidateState.LEADING, "", timing)
         self.election.advertise(self.store.status().epoch)
+        reason = self._begin(timing) or self._watch()
+        if reason is not None:
+            self._end_reign(reason)
+        gone = HandoverFailed(f"{self._name} leads no more: {reason or 'it has handed over'}")
+        if self._handing is not None:
+            self._settle(gone)
+        self._answer(gone)
+        if reason is not None:
+            self._pause()
+
+    def _begin(self, timing: LeadTiming) -> str | None:
         try:
             self._on_leading(timing)
         except Exception as exc:
             _logger.exception("%s: on_leading", self._name)
-            self._end_reign(f"on_leading raised {exc!r}")
-            self._pause()
-            return
-        reason = self._watch()
-        if reason is not None:
-            self._end_reign(reason)
-            self._pause()
+            return f"on_leading raised {exc!r}"
+        return None
 
     def _watch(self) -> str | None:
         """Returns why the reign must end; ``None`` if it was handed over."""
@@ -300,13 +307,10 @@ class Candidate:
             try:
                 if not self.election.holds():
                     return "another candidate was elected"
+                if self._hand_over():
+                    return None
             except ElectionUnavailable as exc:
                 _logger.warning("%s goes on leading: %s", self._name, exc.message)
-            with self._changed:
-                asked = self._transfer
-            request = asked.request if asked is not None else self.election.requested()
-            if request is not None and self._hand_over(request):
-                return None
         return "closed"
 
     def _end_reign(self, reason: str) -> None:
@@ -322,27 +326,69 @@ class Candidate:
         except Exception:
             _logger.exception("%s: on_standby", self._name)
 
-    def _hand_over(self, request: Request) -> bool:
-        """Whether the reign is over."""
-        outcome: Handover | StoreError
-        ended = False
+    def _hand_over(self) -> bool:
+        """Takes a hand-over that was asked for a step further. Whether the reign ended by it."""
+        if self._handing is None and not self._begin_hand_over():
+            return False
+        assert self._handing is not None
+        request, deadline = self._handing
+        to = self.election.ready(request)
+        if to is None and time.monotonic() < deadline:
+            return False
+        if to is None:
+            self._settle(
+                HandoverFailed(
+                    f"{request.to or 'no standby'} was not ready within {request.timeout:g} s:"
+                    " it must have caught up, and not doubt its copy;"
+                    f" {self.election.member.name} goes on leading"
+                )
+            )
+            return False
+        self._set(CandidateState.HANDING_OVER, f"to {to}")
+        shut_at = time.monotonic()
+        self._end_reign(f"leadership is handed over to {to}")
         try:
-            to = self.election.prepare(request, int(self.store.position))
-            self._set(CandidateState.HANDING_OVER, f"to {to or 'whoever is first'}")
-            shut_at = time.monotonic()
-            ended = True
-            self._end_reign(f"leadership is handed over to {to or 'whoever is first'}")
             name, heard_at = self.election.succeeded(_TAKEOVER_LIMIT_S)
-            outcome = Handover(name, heard_at - shut_at)
+            self._settle(Handover(name, heard_at - shut_at))
         except StoreError as exc:
-            outcome = exc
+            self._settle(exc)
+        return True
+
+    def _begin_hand_over(self) -> bool:
+        with self._changed:
+            waiting = self._transfer
+        request = self.election.requested() if waiting is None else waiting.request
+        if request is None:
+            return False
+        self._handing = request, time.monotonic() + request.timeout
+        try:
+            self.election.prepare(request, int(self.store.position))
+        except StoreError as exc:
+            self._settle(exc)
+            return False
+        return True
+
+    def _settle(self, outcome: Handover | StoreError) -> None:
+        """Ends the hand-over that is under way."""
+        assert self._handing is not None
+        request, _ = self._handing
+        self._handing = None
+        _logger.info("%s: hand-over: %s", self._name, outcome)
         try:
             self.election.report(request, outcome)
         except ElectionUnavailable as exc:
             _logger.warning("%s: %s", self._name, exc.message)
-        _logger.info("%s: hand-over: %s", self._name, outcome)
-        self._settle(outcome)
-        return ended
+        self._answer(outcome, request)
+
+    def _answer(self, outcome: Handover | StoreError, request: Request | None = None) -> None:
+        """Answers a thread that waits for a hand-over: for this one, or for any."""
+        with self._changed:
+            waiting = self._transfer
+            if waiting is None or (request is not None and waiting.request is not request):
+                return
+            self._transfer = None
+        waiting.outcome = outcome
+        waiting.done.set()
 
     def _give_up(self) -> None:
         try:
@@ -352,13 +398,6 @@ class Candidate:
 
     def _pause(self) -> None:
         self._closing.wait(random.uniform(*_PAUSE_S))
-
-    def _settle(self, outcome: Handover | StoreError) -> None:
-        with self._changed:
-            transfer, self._transfer = self._transfer, None
-        if transfer is not None:
-            transfer.outcome = outcome
-            transfer.done.set()
 
     def _set_unfit(self, unfit: str) -> None:
         if unfit != self.status.unfit:

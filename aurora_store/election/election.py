@@ -37,8 +37,7 @@ class Handover:
     Attributes:
         to: the name of who leads now.
         gap_s: from the moment when the old leader took no more writers until it heard that the new
-            one does, in seconds, by its clock. Where another process asked for the hand-over, the
-            same.
+            one does, in seconds, by the old leader's clock.
     """
 
     to: str
@@ -88,7 +87,7 @@ class Election(ABC):
 
     @abstractmethod
     def give_up(self) -> None:
-        """Lets others try; they do at once after `prepare`. No-op for one who is not elected."""
+        """Lets others try; the one that is `ready` first. No-op for one who is not elected."""
 
     # ---- of the leader ----
 
@@ -105,15 +104,17 @@ class Election(ABC):
         """A hand-over that another process asks for."""
 
     @abstractmethod
-    def prepare(self, request: Request, position: int) -> str | None:
-        """Waits until the standby that leads next has applied `position`; returns its name.
-
-        ``None``: this election cannot choose.
+    def prepare(self, request: Request, position: int) -> None:
+        """Asks for a standby that has applied `position`: see `ready`.
 
         Raises:
             NoSuchCandidate: nobody of that name stands.
-            HandoverFailed: no standby was ready in time.
+            HandoverFailed: another hand-over is under way.
         """
+
+    @abstractmethod
+    def ready(self, request: Request) -> str | None:
+        """The name of the standby that leads next, once it is ready."""
 
     @abstractmethod
     def succeeded(self, timeout: float) -> tuple[str, float]:

@@ -107,14 +107,16 @@ class HeartbeatElection(Election):
     def requested(self) -> Request | None:
         return None
 
-    def prepare(self, request: Request, position: int) -> str | None:
+    def prepare(self, request: Request, position: int) -> None:
         if request.to is not None:
             raise NoSuchCandidate(
                 f"an election by heartbeats cannot choose {request.to}: hand over to whoever"
                 " is first, or use ZooKeeper"
             )
+
+    def ready(self, request: Request) -> str | None:
         self._handing_over = True
-        return None
+        return "whoever is first"
 
     def succeeded(self, timeout: float) -> tuple[str, float]:
         deadline = time.monotonic() + timeout

@@ -43,7 +43,7 @@ _T = TypeVar("_T")
 
 _logger = logging.getLogger("aurora_store.election")
 
-LEADER, TRANSFER, READY = "leader", "transfer", "ready"
+LEADER, TRANSFER, READY = _WATCHED = "leader", "transfer", "ready"
 
 _RECONNECT = {"max_tries": -1, "delay": 0.1, "backoff": 2, "max_delay": 1.0}
 
@@ -54,7 +54,7 @@ class Seen:
 
     Attributes:
         value: what it holds; ``None`` if it is not there, or holds nothing that can be understood.
-        owner: the session that it belongs to; ``None`` if it is not there.
+        owner: the session that it belongs to, 0 for none; ``None`` if it is not there.
         heard_at: when this was heard, by `time.monotonic`.
     """
 
@@ -103,9 +103,21 @@ class Znodes:
                 f"{self.address} cannot be reached within {self._timeout:g} s",
                 hint="see whether ZooKeeper runs there: echo srvr | nc HOST PORT",
             ) from exc
-        for name in (LEADER, TRANSFER, READY):
-            self._client.DataWatch(self._path(name), self._watcher(name))
         self._client.add_listener(self._state_changed)
+        try:
+            for name in _WATCHED:
+                self.get(name)  # says what is wrong, if something is
+                # Tries again for ever by itself, which must not hold us up.
+                self._client.handler.spawn(
+                    self._client.DataWatch, self._path(name), self._watcher(name)
+                )
+            if not self.wait(lambda: set(_WATCHED) <= set(self._seen) or None, self._timeout):
+                raise ElectionUnavailable(
+                    f"{self.address} did not answer within {self._timeout:g} s"
+                )
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Ends the session: its znodes go at once, or when it times out if it is cut off."""
@@ -143,7 +155,7 @@ class Znodes:
             data, stat = self._ask(self._client.get_async(self._path(name)))
         except NoNodeError:
             return Seen(None, None, time.monotonic())
-        return Seen(self._parse(name, data), stat.owner_session_id, time.monotonic())
+        return Seen(self._parse(name, data), stat.ephemeralOwner, time.monotonic())
 
     def make_path(self) -> None:
         """Makes what is there for ever: the path, and the folder of the candidates."""
@@ -255,7 +267,7 @@ class Znodes:
     def _watcher(self, name: str) -> Callable[[bytes | None, Any], None]:
         def changed(data: bytes | None, stat: Any) -> None:
             value = None if stat is None else self._parse(name, data)
-            owner = None if stat is None else stat.owner_session_id
+            owner = None if stat is None else stat.ephemeralOwner
             with self._changed:
                 self._seen[name] = Seen(value, owner, time.monotonic())
                 self._changed.notify_all()

@@ -31,9 +31,7 @@ from aurora_store.election.election import Election, Handover, Request
 from aurora_store.election.member import Leader, Member
 from aurora_store.election.znodes import LEADER, READY, TRANSFER, Znodes
 from aurora_store.errors import (
-    ElectionUnavailable,
     HandoverFailed,
-    NoLeader,
     NoSuchCandidate,
     StoreError,
 )
@@ -41,7 +39,6 @@ from aurora_store.log.members import ZooKeeperAddress
 
 _LOOK_EVERY_S = 1.0
 _LOOK_EVERY_WHEN_ASKED_S = 0.01
-_ANSWER_LIMIT_S = 15.0  # for taking over, once the next leader is ready, and for the news of it
 
 
 class ZooKeeperElection(Election):
@@ -124,7 +121,7 @@ class ZooKeeperElection(Election):
         self._reign = None
         if not self._znodes.connected:
             return  # and try again, or be elected again, when it is
-        if self._held is not None and self._held == self._znodes.session:
+        if self._is_ours(LEADER, self._held):
             self._znodes.delete(LEADER)
         self._held = None
         self._withdraw()
@@ -156,7 +153,7 @@ class ZooKeeperElection(Election):
             return None
         return Request(asked["to"], asked["timeout"], asked["id"])
 
-    def prepare(self, request: Request, position: int) -> str | None:
+    def prepare(self, request: Request, position: int) -> None:
         others = [each.name for each in self.candidates() if each.name != self.member.name]
         if request.to is not None and request.to not in others:
             raise NoSuchCandidate(
@@ -177,18 +174,9 @@ class ZooKeeperElection(Election):
         elif not self._znodes.create(TRANSFER, asked):
             raise HandoverFailed(f"another hand-over is under way at {self.address}")
 
-        def ready() -> str | None:
-            answer = self._znodes.seen(READY).value
-            return str(answer["name"]) if answer and answer.get("id") == request.id else None
-
-        chosen = self._znodes.wait(ready, request.timeout)
-        if chosen is None:
-            raise HandoverFailed(
-                f"{request.to or 'no standby'} was not ready within {request.timeout:g} s: it"
-                f" must have applied position {position}, and not doubt its copy;"
-                f" {self.member.name} goes on leading"
-            )
-        return chosen
+    def ready(self, request: Request) -> str | None:
+        answer = self._znodes.seen(READY).value
+        return str(answer["name"]) if answer and answer.get("id") == request.id else None
 
     def succeeded(self, timeout: float) -> tuple[str, float]:
         def successor() -> tuple[str, float] | None:
@@ -250,58 +238,17 @@ class ZooKeeperElection(Election):
         return bool(answer["name"] != self.member.name)
 
     def _withdraw(self) -> None:
-        if (
-            self._znodes.session is not None
-            and self._znodes.seen(READY).owner == self._znodes.session
-        ):
+        if self._is_ours(READY):
             self._znodes.delete(READY)
 
-
-def hand_over(url: str, to: str | None = None, *, timeout: float = 30.0) -> Handover:
-    """Has the leader hand over to `to`, or to whichever standby is ready first, from outside.
-
-    Args:
-        url: as of the candidates, with their credentials.
-        timeout: how long to wait for that standby to be ready, in seconds.
-
-    Raises:
-        NoLeader, NoSuchCandidate, HandoverFailed: nothing was changed.
-        ElectionUnavailable: ZooKeeper cannot be reached, or rights are missing.
-    """
-    znodes = Znodes(ZooKeeperAddress.parse(url), session_timeout=10.0, timeout=10.0)
-    znodes.start()
-    try:
-        return _hand_over(znodes, to, timeout)
-    finally:
-        znodes.close()
-
-
-def _hand_over(znodes: Znodes, to: str | None, timeout: float) -> Handover:
-    leader = znodes.leader()
-    if leader is None or leader.epoch is None:
-        raise NoLeader(f"nobody leads at {znodes.address}: there is nothing to hand over")
-    if leader.name == to:
-        raise HandoverFailed(f"{to} leads already")
-    asked = {"id": uuid.uuid4().hex, "to": to, "timeout": timeout, "position": None}
-    if not znodes.create(TRANSFER, asked):
-        raise HandoverFailed(f"another hand-over is under way at {znodes.address}")
-
-    def answer() -> Any:
-        value = znodes.seen(TRANSFER).value
-        return value.get("outcome") if value and value.get("id") == asked["id"] else None
-
-    outcome = znodes.wait(answer, timeout + _ANSWER_LIMIT_S)
-    if outcome is None:
-        raise HandoverFailed(
-            f"the leader, {leader.name}, did not answer within {timeout + _ANSWER_LIMIT_S:g} s",
-            hint="see who leads now: aurora-store lead --zookeeper ...",
+    def _is_ours(self, name: str, held: int | None = None) -> bool:
+        session = self._znodes.session
+        if session is None:
+            return False
+        # What was heard may be old: only the owner of now can be trusted with a removal.
+        return session == held or (
+            session == self._znodes.seen(name).owner and session == self._znodes.get(name).owner
         )
-    if "error" in outcome:
-        raise _ERRORS.get(outcome["error"], HandoverFailed)(f"{leader.name}: {outcome['message']}")
-    return Handover(outcome["to"], outcome["gap_s"])
-
-
-_ERRORS = {kind.__name__: kind for kind in (NoSuchCandidate, HandoverFailed, ElectionUnavailable)}
 
 
 def _as_json(outcome: Handover | StoreError) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
 
 import store_worker
+from kazoo.client import KazooClient
 from sqlalchemy import text
 from store_worker import (  # noqa: F401  (called by the tests)
     catch_up,
     checksums,
+    close,
     lead,
     query,
     script,
@@ -41,6 +43,7 @@ _commits: list[float] = []
 _events: list[dict[str, Any]] = []
 _refused: dict[str, int] = {}
 _unknown: list[int] = []
+_stopping = threading.Event()
 
 
 def open_store(**options: Any) -> None:
@@ -53,8 +56,9 @@ def stand(
     session_timeout: float = 2.0,
     address: str = "",
     metadata: dict[str, Any] | None = None,
-    limit: float = 10.0,
+    answer_timeout: float = 10.0,
     fail_on_leading: bool = False,
+    lead_timeout: float = 10.0,
 ) -> None:
     """Makes the candidate and starts it."""
     global _candidate
@@ -65,7 +69,7 @@ def stand(
         HeartbeatElection(store, member=member)
         if zookeeper is None
         else ZooKeeperElection(
-            zookeeper, member=member, session_timeout=session_timeout, timeout=limit
+            zookeeper, member=member, session_timeout=session_timeout, timeout=answer_timeout
         )
     )
 
@@ -73,16 +77,14 @@ def stand(
         _event("leading", epoch=store.status().epoch, thread=threading.get_ident())
         if fail_on_leading:
             raise RuntimeError("the services do not start")
-        _threads[:] = [
-            threading.Thread(target=_write, args=(each,), daemon=True) for each in range(_writers)
-        ]
-        for thread in _threads:
-            thread.start()
+        start_writing_now()
 
     def on_standby(reason: str) -> None:
         _event("standby", reason=reason, thread=threading.get_ident())
 
-    candidate = Candidate(store, election, on_leading=on_leading, on_standby=on_standby)
+    candidate = Candidate(
+        store, election, on_leading=on_leading, on_standby=on_standby, lead_timeout=lead_timeout
+    )
     candidate.start()
     _candidate = candidate
 
@@ -102,11 +104,20 @@ def write_while_leading(writers: int, acknowledged: str) -> None:
     _writers, _acknowledged = writers, acknowledged
 
 
+def start_writing_now() -> None:
+    """What a new leader does by itself."""
+    _threads[:] = [
+        threading.Thread(target=_write, args=(each,), daemon=True) for each in range(_writers)
+    ]
+    for thread in _threads:
+        thread.start()
+
+
 def _write(number: int) -> None:
     store = store_worker._opened()
     file = os.open(_acknowledged, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     pair = store.status().epoch * 1_000_000 + number * 100_000
-    while True:
+    while not _stopping.is_set():
         pair += 1
         try:
             with store.begin() as connection:
@@ -137,6 +148,13 @@ def writing() -> dict[str, Any]:
         "refused": dict(_refused),
         "unknown": list(_unknown),
     }
+
+
+def stop_writing() -> dict[str, Any]:
+    _stopping.set()
+    for thread in _threads:
+        thread.join(30)
+    return writing()
 
 
 def first_commit_after(moment: float) -> float | None:
@@ -194,3 +212,18 @@ def representation() -> str:
 
 def close_candidate() -> None:
     _standing().close()
+
+
+def expire_session() -> None:
+    """Has ZooKeeper end this candidate's session, as kazoo's own tests do it."""
+    election = _standing().election
+    assert isinstance(election, ZooKeeperElection)
+    client = election._znodes._client
+    twin = KazooClient(
+        hosts=election.address.connect_string,
+        client_id=client.client_id,
+        timeout=client._session_timeout / 1000,
+    )
+    twin.start()
+    twin.stop()
+    twin.close()
