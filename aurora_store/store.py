@@ -248,6 +248,11 @@ class Store:
         return state_of(lib.aur_store_wait_state(self._native, raw, timeout))
 
     @property
+    def log(self) -> Log:
+        """The replicated log beneath, to look at. Writing to it is the store's business alone."""
+        return self._log
+
+    @property
     def position(self) -> Position:
         """The log position that this replica has applied; after a commit it includes it."""
         return self.status().position
