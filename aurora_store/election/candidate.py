@@ -113,6 +113,7 @@ class Candidate:
         self._news = threading.Event()
         self._closing = threading.Event()
         self._changed = threading.Condition()
+        self._complaint = ""  # the last one that was logged; of the thread alone
         self._handing: tuple[Request, float] | None = None  # until when; of the thread alone
         # Guarded by _changed:
         self._status = CandidateStatus(CandidateState.NEW, "", "", time.monotonic(), 0, None)
@@ -232,6 +233,8 @@ class Candidate:
         except Exception as exc:
             reason = f"unexpected {exc!r}"
             _logger.exception("%s stands no more", self._name)
+        if self.status.state in (CandidateState.LEADING, CandidateState.HANDING_OVER):
+            self._end_reign(reason)
         self._give_up()
         self._set(CandidateState.CLOSED, reason)
         self._answer(StoreClosed(f"{self._name} was closed: {reason}"))
@@ -250,7 +253,7 @@ class Candidate:
                 else:
                     look_every = min(look_every, self.election.look_every)
             except ElectionUnavailable as exc:
-                _logger.warning("%s: %s", self._name, exc.message)
+                self._complain(exc)
             self._news.wait(look_every)
         return False
 
@@ -310,7 +313,7 @@ class Candidate:
                 if self._hand_over():
                     return None
             except ElectionUnavailable as exc:
-                _logger.warning("%s goes on leading: %s", self._name, exc.message)
+                self._complain(exc)
         return "closed"
 
     def _end_reign(self, reason: str) -> None:
@@ -318,7 +321,7 @@ class Candidate:
             self.store.step_down(timeout=self._lead_timeout)
         except StoreError as exc:
             # It will be down when the append that is under way gets an answer, or none in time.
-            _logger.warning("%s: %s", self._name, exc.message)
+            self._complain(exc)
         self._give_up()
         self._set(CandidateState.STANDBY, reason)
         try:
@@ -377,7 +380,7 @@ class Candidate:
         try:
             self.election.report(request, outcome)
         except ElectionUnavailable as exc:
-            _logger.warning("%s: %s", self._name, exc.message)
+            self._complain(exc)
         self._answer(outcome, request)
 
     def _answer(self, outcome: Handover | StoreError, request: Request | None = None) -> None:
@@ -394,7 +397,12 @@ class Candidate:
         try:
             self.election.give_up()
         except ElectionUnavailable as exc:
-            _logger.warning("%s: %s", self._name, exc.message)
+            self._complain(exc)
+
+    def _complain(self, exc: StoreError) -> None:
+        if exc.message != self._complaint:  # it may be tried again many times a second
+            self._complaint = exc.message
+            _logger.warning("%s, %s: %s", self._name, self.status.state.value, exc.message)
 
     def _pause(self) -> None:
         self._closing.wait(random.uniform(*_PAUSE_S))

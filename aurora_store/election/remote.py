@@ -13,7 +13,7 @@ from aurora_store.election.znodes import TRANSFER, Znodes
 from aurora_store.errors import ElectionUnavailable, HandoverFailed, NoLeader, NoSuchCandidate
 from aurora_store.log.members import ZooKeeperAddress
 
-_TIMEOUT_S = 10.0  # of the session, and for each answer
+_TIMEOUT_S = 5.0  # of the session, and for each answer
 _ANSWER_LIMIT_S = 15.0  # for taking over, once the next leader is ready, and for the news of it
 
 

@@ -79,16 +79,15 @@ class Znodes:
         self, address: ZooKeeperAddress, *, session_timeout: float, timeout: float
     ) -> None:
         self.address = address
+        self._session_timeout = session_timeout
         self._timeout = timeout
-        self._client: KazooClient = make_client(
-            address, timeout=session_timeout, connection_retry=_RECONNECT
-        )
+        self._client: KazooClient | None = None
         self._changed = threading.Condition(threading.RLock())
         self._seen: dict[str, Seen] = {}  # guarded by _changed
         self._notify: Callable[[], None] = lambda: None
 
     def start(self, notify: Callable[[], None] = lambda: None) -> None:
-        """Connects, and keeps `seen` up to date from now on.
+        """Connects, and keeps `seen` up to date from now on. May be tried again.
 
         `notify` is called by kazoo's threads whenever there is news; it must not block.
 
@@ -96,21 +95,23 @@ class Znodes:
             ElectionUnavailable: ZooKeeper cannot be reached, or rights are missing.
         """
         self._notify = notify
+        client = make_client(
+            self.address, timeout=self._session_timeout, connection_retry=_RECONNECT
+        )
         try:
-            self._client.start(timeout=self._timeout)
+            client.start(timeout=self._timeout)
         except KazooTimeoutError as exc:
             raise ElectionUnavailable(
                 f"{self.address} cannot be reached within {self._timeout:g} s",
                 hint="see whether ZooKeeper runs there: echo srvr | nc HOST PORT",
             ) from exc
-        self._client.add_listener(self._state_changed)
+        self._client = client
+        client.add_listener(self._state_changed)
         try:
             for name in _WATCHED:
                 self.get(name)  # says what is wrong, if something is
                 # Tries again for ever by itself, which must not hold us up.
-                self._client.handler.spawn(
-                    self._client.DataWatch, self._path(name), self._watcher(name)
-                )
+                client.handler.spawn(client.DataWatch, self._path(name), self._watcher(name))
             if not self.wait(lambda: set(_WATCHED) <= set(self._seen) or None, self._timeout):
                 raise ElectionUnavailable(
                     f"{self.address} did not answer within {self._timeout:g} s"
@@ -121,19 +122,23 @@ class Znodes:
 
     def close(self) -> None:
         """Ends the session: its znodes go at once, or when it times out if it is cut off."""
-        self._client.remove_listener(self._state_changed)
-        self._client.stop()
-        self._client.close()
+        client, self._client = self._client, None
+        if client is not None:
+            client.remove_listener(self._state_changed)
+            client.stop()
+            client.close()
 
     @property
     def connected(self) -> bool:
         """Whether something can be asked now."""
-        return bool(self._client.connected)
+        client = self._client
+        return client is not None and bool(client.connected)
 
     @property
     def session(self) -> int | None:
         """The number of this session; another one after a session was lost."""
-        identity = self._client.client_id
+        client = self._client
+        identity = None if client is None else client.client_id
         return None if identity is None else int(identity[0])
 
     def seen(self, name: str) -> Seen:
@@ -152,20 +157,20 @@ class Znodes:
     def get(self, name: str) -> Seen:
         """A znode as it is now."""
         try:
-            data, stat = self._ask(self._client.get_async(self._path(name)))
+            data, stat = self._ask(self._kazoo.get_async(self._path(name)))
         except NoNodeError:
             return Seen(None, None, time.monotonic())
         return Seen(self._parse(name, data), stat.ephemeralOwner, time.monotonic())
 
     def make_path(self) -> None:
         """Makes what is there for ever: the path, and the folder of the candidates."""
-        self._ask(self._client.ensure_path_async(self._path("candidates")))
+        self._ask(self._kazoo.ensure_path_async(self._path("candidates")))
 
     def create(self, name: str, value: Mapping[str, Any]) -> bool:
         """Makes an ephemeral znode; false if somebody else's is there already."""
         data = json.dumps(value).encode()
         try:
-            self._ask(self._client.create_async(self._path(name), data, ephemeral=True))
+            self._ask(self._kazoo.create_async(self._path(name), data, ephemeral=True))
         except NodeExistsError:
             # An earlier try may have succeeded without our hearing of it.
             return self.get(name).owner == self.session
@@ -174,19 +179,19 @@ class Znodes:
     def set(self, name: str, value: Mapping[str, Any]) -> bool:
         """Changes a znode; false if it is not there."""
         try:
-            self._ask(self._client.set_async(self._path(name), json.dumps(value).encode()))
+            self._ask(self._kazoo.set_async(self._path(name), json.dumps(value).encode()))
         except NoNodeError:
             return False
         return True
 
     def set_soon(self, name: str, value: Mapping[str, Any]) -> None:
         """Changes a znode without waiting for an answer."""
-        self._client.set_async(self._path(name), json.dumps(value).encode())
+        self._kazoo.set_async(self._path(name), json.dumps(value).encode())
 
     def delete(self, name: str) -> None:
         """Removes a znode, if it is there."""
         try:
-            self._ask(self._client.delete_async(self._path(name)))
+            self._ask(self._kazoo.delete_async(self._path(name)))
         except NoNodeError:
             return
 
@@ -214,13 +219,13 @@ class Znodes:
         """Who stands now, sorted by name. Of one that was restarted, the newest."""
         found: dict[str, tuple[int, Member]] = {}
         try:
-            ids = self._ask(self._client.get_children_async(self._path("candidates")))
+            ids = self._ask(self._kazoo.get_children_async(self._path("candidates")))
         except NoNodeError:
             return []
         for each in ids:
             path = self._path(f"candidates/{each}")
             try:
-                data, stat = self._ask(self._client.get_async(path))
+                data, stat = self._ask(self._kazoo.get_async(path))
                 member = Member.from_json(json.loads(data))
             except NoNodeError:
                 continue  # has left meanwhile
@@ -232,6 +237,13 @@ class Znodes:
         return [member for _, (_, member) in sorted(found.items())]
 
     # ---- within ----
+
+    @property
+    def _kazoo(self) -> KazooClient:
+        client = self._client
+        if client is None:
+            raise ElectionUnavailable(f"{self.address}: not started, or closed")
+        return client
 
     def _path(self, name: str) -> str:
         return f"{self.address.znode}/{name}"

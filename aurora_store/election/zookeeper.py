@@ -72,7 +72,6 @@ class ZooKeeperElection(Election):
         self._reign: Leader | None = None  # what our znode says, while elected
         self._held: int | None = None  # the session whose znode it is, until it was removed
         self._handled: str | None = None  # the last request that was reported on
-        self._started = False
 
     def __repr__(self) -> str:
         return f"ZooKeeperElection({str(self.address)!r}, member={self.member!r})"
@@ -83,14 +82,11 @@ class ZooKeeperElection(Election):
             self._znodes.make_path()
             self._register()
         except BaseException:
-            self._znodes.close()
+            self.close()
             raise
-        self._started = True
 
     def close(self) -> None:
-        if self._started:
-            self._started = False
-            self._znodes.close()
+        self._znodes.close()
 
     def leader(self) -> Leader | None:
         return self._znodes.as_leader(self._znodes.seen(LEADER))
@@ -176,7 +172,7 @@ class ZooKeeperElection(Election):
 
     def ready(self, request: Request) -> str | None:
         answer = self._znodes.seen(READY).value
-        return str(answer["name"]) if answer and answer.get("id") == request.id else None
+        return str(answer.get("name")) if answer and answer.get("id") == request.id else None
 
     def succeeded(self, timeout: float) -> tuple[str, float]:
         def successor() -> tuple[str, float] | None:
@@ -216,7 +212,13 @@ class ZooKeeperElection(Election):
     def _transfer(self) -> Any:
         """The request for a hand-over that is under way, if there is one."""
         asked = self._znodes.seen(TRANSFER).value
-        return None if asked is None or "outcome" in asked else asked
+        if asked is None or "outcome" in asked:
+            return None
+        # Without credentials anybody may have written it.
+        kinds = {"id": str, "to": str | None, "timeout": int | float, "position": int | None}
+        if all(name in asked and isinstance(asked[name], kind) for name, kind in kinds.items()):
+            return asked
+        return None
 
     def _answer(self, position: int) -> None:
         asked = self._transfer()
@@ -224,7 +226,7 @@ class ZooKeeperElection(Election):
         if not meant:
             self._withdraw()
         elif (
-            asked.get("position") is not None
+            asked["position"] is not None
             and position >= asked["position"]
             and self._znodes.seen(READY).owner is None
         ):
@@ -235,7 +237,7 @@ class ZooKeeperElection(Election):
         asked, answer = self._transfer(), self._znodes.seen(READY).value
         if asked is None or answer is None or answer.get("id") != asked["id"]:
             return False
-        return bool(answer["name"] != self.member.name)
+        return bool(answer.get("name") != self.member.name)
 
     def _withdraw(self) -> None:
         if self._is_ours(READY):

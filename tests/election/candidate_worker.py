@@ -218,7 +218,7 @@ def expire_session() -> None:
     """Has ZooKeeper end this candidate's session, as kazoo's own tests do it."""
     election = _standing().election
     assert isinstance(election, ZooKeeperElection)
-    client = election._znodes._client
+    client = election._znodes._kazoo
     twin = KazooClient(
         hosts=election.address.connect_string,
         client_id=client.client_id,

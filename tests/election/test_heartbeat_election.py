@@ -69,7 +69,7 @@ def test_a_live_leader_is_not_disturbed_even_by_a_standby_that_was_stopped(
         electorate.replicas[0].call("start_writing_now")
     for number in (1, 2):
         electorate.stand(number)
-    for _ in range(3):
+    for _ in range(2):
         electorate.replicas[1].stop()
         time.sleep(5 * HEARTBEAT_S)
         electorate.replicas[1].resume()

@@ -35,10 +35,11 @@ def error(ran: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
 def url(electorate: Electorate, zookeeper: ZooKeeperServer, request: pytest.FixtureRequest) -> str:
     """Of three candidates, of which red leads."""
     url = zookeeper.url(f"/{request.node.name}", "aurora:secret")
-    electorate.stand(0, zookeeper=url, address="10.0.0.1:8080", metadata={"rack": 7})
+    election = {"zookeeper": url, "session_timeout": 30.0}
+    electorate.stand(0, address="10.0.0.1:8080", metadata={"rack": 7}, **election)
     electorate.replicas[0].call("wait_leading")
-    electorate.stand(1, zookeeper=url)
-    electorate.stand(2, zookeeper=url)
+    electorate.stand(1, **election)
+    electorate.stand(2, **election)
     electorate.wait_advertised(2, epoch=1)
     return url
 

@@ -14,7 +14,8 @@ from kazoo.client import KazooClient
 from stores import check_pairs, wait_acknowledged
 from zookeeper_server import ZooKeeperServer
 
-from aurora_store.election import look_up
+from aurora_store.election import Member, ZooKeeperElection, look_up
+from aurora_store.errors import ElectionUnavailable
 
 SESSION_S = 2.0
 TICK_S = 0.2  # of the server: it rounds the end of a session up to it
@@ -290,3 +291,44 @@ def test_something_foreign_in_the_place_of_the_leader_is_named(
             electorate.replicas[0].call("leader")
         kazoo.delete("/foreign/leader")
     electorate.replicas[0].call("wait_leading")
+
+
+def test_what_could_not_be_started_can_be_started_later(zookeeper: ZooKeeperServer) -> None:
+    election = ZooKeeperElection(zookeeper.url("/later"), member=Member("red"), timeout=1.0)
+    zookeeper.stop()
+    try:
+        with pytest.raises(ElectionUnavailable):
+            election.start(lambda: None)
+    finally:
+        zookeeper.start()
+    election.start(lambda: None)
+    try:
+        assert [each.name for each in election.candidates()] == ["red"]
+        assert election.leader() is None
+    finally:
+        election.close()
+    with pytest.raises(ElectionUnavailable, match="closed"):
+        election.candidates()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("transfer", b"no JSON"),
+        ("transfer", b'{"id": 1}'),
+        ("transfer", b'{"id": "1", "to": null, "timeout": "soon", "position": null}'),
+        ("ready", b'{"id": null}'),
+    ],
+)
+def test_what_a_stranger_writes_into_an_election_without_credentials_does_no_harm(
+    workers: ExitStack, tmp_path: Path, zookeeper: ZooKeeperServer, name: str, value: bytes
+) -> None:
+    worker = spawn_store(workers, directory=str(tmp_path / "log"))
+    path = f"/stranger-{tmp_path.name}"
+    with client(zookeeper) as kazoo:
+        kazoo.create(f"{path}/{name}", value, makepath=True)
+        worker.call("stand", name="red", zookeeper=zookeeper.url(path))
+        worker.call("wait_leading")
+        kazoo.set(f"{path}/{name}", value)
+        worker.call("script", statements=["CREATE TABLE t (a)"])
+        assert worker.call("candidate_status")["state"] == "leading"
