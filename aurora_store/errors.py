@@ -133,3 +133,9 @@ class HandoverFailed(StoreError):
     """Leadership was not handed over: see who leads, and try again."""
 
     exit_code = 33
+
+
+class ReplicaDown(StoreError):
+    """A replica does not answer, or has failed: look at its process and at its log."""
+
+    exit_code = 40
