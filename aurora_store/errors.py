@@ -109,3 +109,33 @@ class LogTruncated(StoreError):
     """The wanted position is before the beginning of the log: start from its beginning."""
 
     exit_code = 20
+
+
+class ElectionUnavailable(StoreError):
+    """ZooKeeper cannot be reached or used for the election: nothing was changed, retry later."""
+
+    exit_code = 30
+
+
+class NoLeader(StoreError):
+    """Nobody leads, or is known to: wait until one is elected."""
+
+    exit_code = 31
+
+
+class NoSuchCandidate(StoreError):
+    """Nobody of that name stands for election: the message names those who do."""
+
+    exit_code = 32
+
+
+class HandoverFailed(StoreError):
+    """Leadership was not handed over: see who leads, and try again."""
+
+    exit_code = 33
+
+
+class ReplicaDown(StoreError):
+    """A replica does not answer, or has failed: look at its process and at its log."""
+
+    exit_code = 40

@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 from aurora_store.log import Position
 from aurora_store.native import ffi, lib, text
 
-__all__ = ["Latency", "LeadTiming", "State", "Status", "read_status"]
+__all__ = ["PAGE_BYTES", "Latency", "LeadTiming", "State", "Status", "read_status"]
+
+PAGE_BYTES = 4096
 
 
 class State(Enum):
@@ -109,7 +111,7 @@ class Status:
         log_ending: end of the log as last seen; ``log_ending - position`` is the lag in entries.
         version: durable version of the database: transactions since the beginning.
         latest_version: on the leader, what the next writer builds on.
-        pages: size of the database, in pages of 4096 bytes.
+        pages: size of the database, in pages of `PAGE_BYTES`.
         checksum: of the durable version; equal on all replicas at the same version.
         last_entry_age_s: since the last entry; ``None`` if none was seen yet.
         entries_applied, bytes_applied: read from the log.
@@ -156,6 +158,18 @@ class Status:
     oldest_reader_version: int
     append_latency: Latency
     commit_latency: Latency
+
+    @property
+    def lag(self) -> int:
+        """Entries of the log that are not applied yet, as far as is known."""
+        return max(0, self.log_ending - self.position)
+
+    @property
+    def oldest_reader_age(self) -> int:
+        """Transactions made durable since the oldest open one began; 0 if none is open."""
+        if self.oldest_reader_version == 0:
+            return 0
+        return max(0, self.version - self.oldest_reader_version)
 
 
 def state_of(number: int) -> State:

@@ -50,6 +50,7 @@ class Store:
         log: Log,
         *,
         name: str | None = None,
+        host: str | None = None,
         begin_timeout: float = 30.0,
         append_timeout: float = 10.0,
         heartbeat: float = 1.0,
@@ -59,9 +60,11 @@ class Store:
         self._log = log
         self._closed = False
         self.name = name or uuid.uuid4().hex
+        self.host = host or socket.gethostname()
+        self.heartbeat = heartbeat
         self.instance = uuid.uuid4().hex
         texts = {
-            "host": c_text(socket.gethostname()[:255]),
+            "host": c_text(self.host[:255]),
             "software": c_text(f"aurora-store {__version__}"),
             "instance": c_text(self.instance),
         }
@@ -92,6 +95,7 @@ class Store:
         auto_initialize: bool | None = None,
         libmesos: str | os.PathLike[str] | None = None,
         name: str | None = None,
+        host: str | None = None,
         begin_timeout: float = 30.0,
         append_timeout: float = 10.0,
         heartbeat: float = 1.0,
@@ -104,6 +108,8 @@ class Store:
                 the replicated log, see `aurora_store.log.Log.open`. The directory alone makes a
                 store of one replica.
             name: for URLs, ``sqlite+aurora:///NAME``; unique in this process.
+            host: what the log tells the others about this replica when it leads: where to find it.
+                Up to 255 bytes; by default this machine's name.
             begin_timeout: how long a transaction waits in line for the write lock, in seconds.
             append_timeout: a leader that no quorum answers for so long steps down, in seconds.
             heartbeat: an idle leader appends an entry so often, in seconds; 0: never. It bounds
@@ -127,6 +133,7 @@ class Store:
             return cls(
                 log,
                 name=name,
+                host=host,
                 begin_timeout=begin_timeout,
                 append_timeout=append_timeout,
                 heartbeat=heartbeat,
@@ -239,6 +246,11 @@ class Store:
         """Waits while the state is `state`, up to `timeout` seconds. Returns the state then."""
         raw = next(number for number in range(6) if state_of(number) is state)
         return state_of(lib.aur_store_wait_state(self._native, raw, timeout))
+
+    @property
+    def log(self) -> Log:
+        """The replicated log beneath, to look at. Writing to it is the store's business alone."""
+        return self._log
 
     @property
     def position(self) -> Position:

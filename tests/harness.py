@@ -102,6 +102,11 @@ class Worker:
         """Of the process."""
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
     def call(self, function: str, *, limit: float = LIMIT, **arguments: Any) -> Any:
         """Calls a function and waits for its result."""
         return self.start(function, **arguments).result(limit=limit)

@@ -14,7 +14,9 @@ import click
 from aurora_store.cli.demo import demo
 from aurora_store.cli.dev import dev
 from aurora_store.cli.errors import RenderingGroup
+from aurora_store.cli.lead import lead
 from aurora_store.cli.libmesos import libmesos
+from aurora_store.cli.status import status
 
 
 def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
@@ -47,4 +49,6 @@ def main() -> None:
 
 main.add_command(demo)
 main.add_command(dev)
+main.add_command(lead)
 main.add_command(libmesos)
+main.add_command(status)

@@ -11,9 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 """The ``--json`` option, spelled the same for every command; it arrives as ``as_json``."""
@@ -37,13 +40,19 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         return
     # rich takes a tenth of a second to import, which a pipe need not wait for.
     from rich.console import Console
+
+    Console().print(draw_table(headers, rows))
+
+
+def draw_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """The table that a terminal shows."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(*headers)
     for row in rows:
         table.add_row(*(Text(cell, overflow="fold") for cell in row))
-    Console().print(table)
+    return table
 
 
 @contextmanager

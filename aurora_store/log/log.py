@@ -37,6 +37,7 @@ class Log:
         address: str,
         note: str,
         zookeeper: ZooKeeperAddress | None,
+        place: tuple[int, int],
     ) -> None:
         self._native = native
         self._zookeeper = zookeeper
@@ -46,6 +47,9 @@ class Log:
         self.directory = directory
         self.address = address
         """``host:port`` of this process for the other replicas."""
+        self.place = place
+        """Which of the static members this is, in the order of their addresses, and how many there
+        are; (0, 1) where they meet in ZooKeeper."""
 
     @classmethod
     def open(
@@ -137,7 +141,9 @@ class Log:
                 "; this replica has no data yet: it joins a log that a quorum has, and begins a new"
                 " one only with auto_initialize"
             )
-        log = cls(ffi.gc(native, lib.aur_log_free), path, where, note, meeting)
+        members = sorted({str(peer.address) for peer in others} | {str(advertised or own)})
+        place = members.index(str(advertised or own)), len(members)
+        log = cls(ffi.gc(native, lib.aur_log_free), path, where, note, meeting, place)
         _open_logs.add(log)
         return log
 

@@ -6,15 +6,31 @@ import logging
 import re
 import socket
 import uuid
+from typing import Any
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import AuthFailedError, KazooException, NoAuthError, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.security import CREATOR_ALL_ACL, READ_ACL_UNSAFE
 
 from aurora_store.errors import LogUnavailable
 from aurora_store.log.members import Peer, ZooKeeperAddress
 
 _MEMBER = re.compile(r"(?:.*_)?\d+")
+
+
+def make_client(address: ZooKeeperAddress, **options: Any) -> KazooClient:
+    """A client that was not started yet, with the address's credentials.
+
+    What it creates belongs to them alone and can be read by everybody; without credentials it
+    belongs to everybody. kazoo's own log is left out: it would show the credentials.
+    """
+    quiet = logging.Logger("kazoo")
+    quiet.addHandler(logging.NullHandler())
+    if address.credentials is not None:
+        options["auth_data"] = [("digest", address.credentials)]
+        options["default_acl"] = [*CREATOR_ALL_ACL, *READ_ACL_UNSAFE]
+    return KazooClient(hosts=address.connect_string, logger=quiet, **options)
 
 
 def check_zookeeper(address: ZooKeeperAddress, *, timeout: float) -> None:
@@ -24,13 +40,9 @@ def check_zookeeper(address: ZooKeeperAddress, *, timeout: float) -> None:
         LogUnavailable: ZooKeeper cannot be reached within `timeout` seconds, rights are missing, or
             a member is not one.
     """
-    quiet = logging.Logger("kazoo")
-    quiet.addHandler(logging.NullHandler())
-    client = KazooClient(hosts=address.connect_string, logger=quiet)
+    client = make_client(address)
     try:
         client.start(timeout=timeout)
-        if address.credentials is not None:
-            client.add_auth("digest", address.credentials)
         _check_rights(client, address)
         _check_members(client, address)
     except KazooTimeoutError as exc:
