@@ -17,7 +17,7 @@ class MemoryStore:
 
     begin_timeout_s: float = LIMIT_S
     commit_timeout_s: float = LIMIT_S
-    append_timeout_s: float = LIMIT_S
+    append_timeout_s: float = 1.0  # also how long a commit waits to be settled
     log: Any = field(init=False)
     store: Any = field(init=False)
     _texts: Any = field(init=False)

@@ -362,3 +362,39 @@ def test_a_name_finds_the_store_that_was_registered_under_it(store: MemoryStore)
         driver.unregister("by-name")
     with pytest.raises(errors.StoreClosed):
         driver.connect("by-name")
+
+
+@pytest.mark.parametrize("in_log", [True, False])
+def test_the_next_leader_tells_a_waiting_commit_whether_it_is_in_the_log(in_log: bool) -> None:
+    store = MemoryStore(append_timeout_s=LIMIT_S)
+    store.lead()
+    setup = driver.connect(store.handle)
+    setup.execute("CREATE TABLE t (v)")
+    connection = driver.connect(store.handle)
+    store.arm("lost-promise-but-in-log" if in_log else "lost-promise")
+    outcome: list[BaseException | None] = []
+
+    def insert() -> None:
+        try:
+            connection.execute("INSERT INTO t(v) VALUES(1)")
+            outcome.append(None)
+        except errors.StoreError as error:
+            outcome.append(error)
+
+    committing = threading.Thread(target=insert)
+    committing.start()
+    store.wait_until_not_leading()
+    assert not outcome, "nobody has led since, so nobody can know"
+    store.lead()
+    committing.join(LIMIT_S)
+    (told,) = outcome
+    if in_log:
+        assert told is None
+        assert _count(connection) == 1
+    else:
+        assert isinstance(told, errors.LeadershipLost)
+        assert "without it" in str(told)
+    assert _count(setup) == int(in_log)
+    for opened in (setup, connection):
+        opened.close()
+    store.close()
