@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from kazoo.client import KazooClient, KazooState
@@ -33,6 +34,7 @@ from kazoo.exceptions import (
     NoNodeError,
 )
 from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.protocol.states import EventType, WatchedEvent
 
 from aurora_store.election.member import Leader, Member
 from aurora_store.errors import ElectionUnavailable
@@ -85,6 +87,8 @@ class Znodes:
         self._changed = threading.Condition(threading.RLock())
         self._seen: dict[str, Seen] = {}  # guarded by _changed
         self._notify: Callable[[], None] = lambda: None
+        # One function each, so that kazoo keeps it once however often it is set.
+        self._watches = {name: partial(self._look, name) for name in _WATCHED}
 
     def start(self, notify: Callable[[], None] = lambda: None) -> None:
         """Connects, and keeps `seen` up to date from now on. May be tried again.
@@ -110,8 +114,7 @@ class Znodes:
         try:
             for name in _WATCHED:
                 self.get(name)  # says what is wrong, if something is
-                # Tries again for ever by itself, which must not hold us up.
-                client.handler.spawn(client.DataWatch, self._path(name), self._watcher(name))
+                self._look(name)
             if not self.wait(lambda: set(_WATCHED) <= set(self._seen) or None, self._timeout):
                 raise ElectionUnavailable(
                     f"{self.address} did not answer within {self._timeout:g} s"
@@ -175,6 +178,11 @@ class Znodes:
             # An earlier try may have succeeded without our hearing of it.
             return self.get(name).owner == self.session
         return True
+
+    def create_soon(self, name: str, value: Mapping[str, Any]) -> None:
+        """Makes an ephemeral znode without waiting for an answer."""
+        data = json.dumps(value).encode()
+        self._kazoo.create_async(self._path(name), data, ephemeral=True)
 
     def set(self, name: str, value: Mapping[str, Any]) -> bool:
         """Changes a znode; false if it is not there."""
@@ -276,16 +284,48 @@ class Znodes:
         _logger.error("%s at %s holds no JSON object", self._path(name), self.address)
         return None
 
-    def _watcher(self, name: str) -> Callable[[bytes | None, Any], None]:
-        def changed(data: bytes | None, stat: Any) -> None:
-            value = None if stat is None else self._parse(name, data)
-            owner = None if stat is None else stat.ephemeralOwner
-            with self._changed:
-                self._seen[name] = Seen(value, owner, time.monotonic())
-                self._changed.notify_all()
-            self._notify()
+    # The following run in kazoo's threads and must not block. kazoo's DataWatch would do the same,
+    # but asks twice before it tells that a znode has gone, which is what a hand-over waits for.
 
-        return changed
+    def _look(self, name: str, event: WatchedEvent | None = None) -> None:
+        """Asks for a znode and watches it from now on; told by a watch, tells at once."""
+        if event is not None and event.type == EventType.DELETED:
+            self._heard(name, Seen(None, None, time.monotonic()))
+        client = self._client
+        if client is not None and client.connected:  # else it will look when it is
+            asked = client.get_async(self._path(name), watch=self._watches[name])
+            asked.rawlink(partial(self._looked, name))
+
+    def _looked(self, name: str, asked: Any) -> None:
+        try:
+            data, stat = asked.get_nowait()
+        except NoNodeError:
+            client = self._client
+            if client is not None:
+                absent = client.exists_async(self._path(name), watch=self._watches[name])
+                absent.rawlink(partial(self._looked_for, name))
+        except KazooException as exc:
+            _logger.debug("%s at %s: %r", self._path(name), self.address, exc)
+        else:
+            value = self._parse(name, data)
+            self._heard(name, Seen(value, stat.ephemeralOwner, time.monotonic()))
+
+    def _looked_for(self, name: str, asked: Any) -> None:
+        try:
+            stat = asked.get_nowait()
+        except KazooException as exc:
+            _logger.debug("%s at %s: %r", self._path(name), self.address, exc)
+            return
+        if stat is None:
+            self._heard(name, Seen(None, None, time.monotonic()))
+        else:
+            self._look(name)  # it came in between
+
+    def _heard(self, name: str, seen: Seen) -> None:
+        with self._changed:
+            self._seen[name] = seen
+            self._changed.notify_all()
+        self._notify()
 
     def _state_changed(self, state: str) -> None:
         if state == KazooState.SUSPENDED:
@@ -294,4 +334,6 @@ class Znodes:
             _logger.warning("%s: the session is over", self.address)
         else:
             _logger.info("%s: connected", self.address)
+            for name in _WATCHED:
+                self._look(name)
         self._notify()

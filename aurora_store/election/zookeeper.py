@@ -109,9 +109,14 @@ class ZooKeeperElection(Election):
         if leader.owner is not None and leader.owner != self._znodes.session:
             self._answer(position)
             return False
-        if self._yields():
-            return False
-        return self._take(Leader(self.member, None, datetime.now(timezone.utc)))
+        reign = Leader(self.member, None, datetime.now(timezone.utc))
+        heir = self._heir()
+        if heir == self.member.name and leader.owner is None:
+            # Nobody else stands now: there is no need to wait for ZooKeeper before leading.
+            self._znodes.create_soon(LEADER, reign.as_json())
+            self._reign, self._held = reign, self._znodes.session
+            return True
+        return heir in (None, self.member.name) and self._take(reign)
 
     def give_up(self) -> None:
         self._reign = None
@@ -232,12 +237,12 @@ class ZooKeeperElection(Election):
         ):
             self._znodes.create(READY, {"id": asked["id"], "name": self.member.name})
 
-    def _yields(self) -> bool:
-        """Whether leadership is being handed over to somebody else."""
+    def _heir(self) -> str | None:
+        """Who is the only one to stand now, because leadership is handed over to it."""
         asked, answer = self._transfer(), self._znodes.seen(READY).value
         if asked is None or answer is None or answer.get("id") != asked["id"]:
-            return False
-        return bool(answer.get("name") != self.member.name)
+            return None
+        return str(answer.get("name"))
 
     def _withdraw(self) -> None:
         if self._is_ours(READY):
