@@ -139,3 +139,19 @@ class ReplicaDown(StoreError):
     """A replica does not answer, or has failed: look at its process and at its log."""
 
     exit_code = 40
+
+
+class RegistrationRefused(StoreError):
+    """The Mesos master refuses the framework for good: its description or its rights are wrong."""
+
+    exit_code = 50
+
+
+class FrameworkRemoved(RegistrationRefused):
+    """The Mesos master has removed the framework, and all its tasks: its id is of no more use.
+
+    So after its failover timeout without a scheduler, or a teardown. The message says how to
+    register a new one.
+    """
+
+    exit_code = 51

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aurora_store.recordio import records
+
 _CONNECT_LIMIT_S = 10.0
-_PIECE_BYTES = 1 << 16
 
 
 class AgentLost(Exception):
@@ -105,16 +106,3 @@ class Agent:
         except (OSError, http.client.HTTPException) as exc:
             connection.close()
             raise AgentLost(str(exc)) from exc
-
-
-def records(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
-    """The messages of a RecordIO stream: each is its length in decimal, a newline, and JSON."""
-    buffered = b""
-    while piece := response.read1(_PIECE_BYTES):
-        buffered += piece
-        while True:
-            length, newline, rest = buffered.partition(b"\n")
-            if not newline or len(rest) < int(length):
-                break
-            yield json.loads(rest[: int(length)])
-            buffered = rest[int(length) :]

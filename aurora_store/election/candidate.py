@@ -87,8 +87,9 @@ class Candidate:
     Args:
         store: stays the caller's: `close` leaves it open.
         election: belongs to this candidate, which starts and closes it.
-        on_leading: called when this replica leads. Its reign may end while it runs; what it writes
-            then raises `LeadershipLost` or `NotLeader`. An exception ends the reign.
+        on_leading: called when this replica leads; the others are told that it does once this has
+            returned. Its reign may end while it runs; what it writes then raises `LeadershipLost`
+            or `NotLeader`. An exception ends the reign.
         on_standby: called with the reason once a reign has ended, always after its `on_leading`.
         lead_timeout: how long `Store.lead` may take, in seconds.
     """
@@ -283,8 +284,11 @@ class Candidate:
 
     def _reign(self, timing: LeadTiming) -> None:
         self._set(CandidateState.LEADING, "", timing)
-        self.election.advertise(self.store.status().epoch)
-        reason = self._begin(timing) or self._watch()
+        epoch = self.store.status().epoch
+        reason = self._begin(timing)
+        if reason is None:
+            self.election.advertise(epoch)
+            reason = self._watch()
         if reason is not None:
             self._end_reign(reason)
         gone = HandoverFailed(f"{self._name} leads no more: {reason or 'it has handed over'}")
@@ -297,6 +301,8 @@ class Candidate:
     def _begin(self, timing: LeadTiming) -> str | None:
         try:
             self._on_leading(timing)
+        except StoreError as exc:
+            return exc.message
         except Exception as exc:
             _logger.exception("%s: on_leading", self._name)
             return f"on_leading raised {exc!r}"

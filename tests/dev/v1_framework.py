@@ -10,7 +10,7 @@ from typing import Any
 
 from harness import LIMIT
 
-from aurora_store.dev.agent import records
+from aurora_store.recordio import records
 
 _PATH = "/api/v1/scheduler"
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
