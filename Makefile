@@ -18,7 +18,7 @@ BUILD_INPUTS := setup.py pyproject.toml $(shell find compat -type f) $(shell fin
 # Prerequisites are steps, in this order.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps venv libmesos test native-test asan tsan fuzz lint demo bench bench-page mesos-extra soak clean
+.PHONY: help deps venv libmesos test native-test asan tsan fuzz lint demo demo-framework bench bench-page mesos-extra soak clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -91,6 +91,9 @@ lint: venv ## Check style and types of the Python code
 
 demo: venv libmesos ## Run the demonstration, with DEMO_ARGS
 	.venv/bin/aurora-store demo $(DEMO_ARGS)
+
+demo-framework: venv libmesos ## Kill the leaders of a Mesos framework, with DEMO_ARGS
+	.venv/bin/aurora-store demo-framework $(DEMO_ARGS)
 
 bench: venv libmesos ## Run the benchmarks, with BENCH_ARGS; results in bench-results
 	.venv/bin/python -c 'import matplotlib, psycopg' 2>/dev/null \

@@ -12,6 +12,7 @@ from importlib import metadata
 import click
 
 from aurora_store.cli.demo import demo
+from aurora_store.cli.demo_framework import demo_framework
 from aurora_store.cli.dev import dev
 from aurora_store.cli.errors import RenderingGroup
 from aurora_store.cli.lead import lead
@@ -48,6 +49,7 @@ def main() -> None:
 
 
 main.add_command(demo)
+main.add_command(demo_framework)
 main.add_command(dev)
 main.add_command(lead)
 main.add_command(libmesos)

@@ -170,13 +170,27 @@ class Node:
         }
 
 
-def _answer(node: Node, request: dict[str, Any], out: Output) -> None:
+def _answer(node: object, request: dict[str, Any], out: Output) -> None:
     reply: dict[str, Any] = {"number": request["number"]}
     try:
         reply["value"] = getattr(node, request["function"])(**request["arguments"])
     except Exception as exc:
         reply["error"] = f"{type(exc).__name__}: {exc}"
     out.write(reply)
+
+
+def take_output() -> Output:
+    """Answers go where standard output went; a stray print goes to standard error."""
+    out = Output(os.fdopen(os.dup(1), "w"))
+    os.dup2(2, 1)
+    return out
+
+
+def serve(node: object, out: Output) -> None:
+    """Answers requests with the methods of `node`, each in a thread, until the input ends."""
+    for line in sys.stdin:
+        arguments = (node, json.loads(line), out)
+        threading.Thread(target=_answer, args=arguments, daemon=True).start()
 
 
 def main() -> None:
@@ -189,9 +203,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int)
     parser.add_argument("--trace", type=Path)
     given = parser.parse_args()
-    # Answers go where standard output went; a stray print goes to standard error.
-    out = Output(os.fdopen(os.dup(1), "w"))
-    os.dup2(2, 1)
+    out = take_output()
     trace = traces.load(given.trace, given.tasks)
     try:
         store = Store.open(
@@ -202,10 +214,7 @@ def main() -> None:
         )
     except StoreError as exc:
         sys.exit(f"{type(exc).__name__}: {exc}")
-    node = Node(store, trace, out)
-    for line in sys.stdin:
-        arguments = (node, json.loads(line), out)
-        threading.Thread(target=_answer, args=arguments, daemon=True).start()
+    serve(Node(store, trace, out), out)
     store.close()
     os._exit(0)  # requests that wait do not hold it up
 

@@ -59,9 +59,16 @@ class Reply:
 
 
 class NodeProcess:
-    """A process that runs `aurora_store.demo.node`."""
+    """A process that runs `aurora_store.demo.node`, or another module that serves as it does."""
 
-    def __init__(self, name: str, arguments: Sequence[str], report: Callable[[Report], None]):
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        report: Callable[[Report], None] = lambda report: None,
+        *,
+        module: str = "aurora_store.demo.node",
+    ) -> None:
         self.name = name
         self.exited = threading.Event()
         self.exited_at = 0.0
@@ -73,7 +80,7 @@ class NodeProcess:
         self._waiting: dict[int, Reply] = {}  # guarded by _lock
         self._ended = False  # guarded by _lock
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "aurora_store.demo.node", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

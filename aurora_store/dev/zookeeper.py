@@ -51,7 +51,9 @@ class ZooKeeperServer:
         if shutil.which("java") is None:
             raise StoreError("there is no java on this machine, which ZooKeeper needs", hint=_HINT)
         if not (_JARS / "zookeeper.jar").exists():
-            raise StoreError(f"ZooKeeper is not installed: no {_JARS / 'zookeeper.jar'}", hint=_HINT)
+            raise StoreError(
+                f"ZooKeeper is not installed: no {_JARS / 'zookeeper.jar'}", hint=_HINT
+            )
         self.directory.mkdir(parents=True, exist_ok=True)
         configuration = self.directory / "zoo.cfg"
         configuration.write_text(

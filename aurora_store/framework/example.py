@@ -58,7 +58,7 @@ class KeepRunning(Scheduler):
     """Launches an instance whenever one is missing."""
 
     def __init__(self, instances: int, command: str) -> None:
-        self._instances = instances
+        self.instances = instances
         self._command = command
 
     def prepare(self, driver: Driver) -> None:
@@ -66,7 +66,7 @@ class KeepRunning(Scheduler):
 
     def resourceOffers(self, driver: Driver, offers: list[dict[str, Any]]) -> None:  # noqa: N802
         running = select(Task.instance).where(Task.state.not_in(ENDED))
-        missing = sorted(set(range(self._instances)) - set(driver.session.scalars(running)))
+        missing = sorted(set(range(self.instances)) - set(driver.session.scalars(running)))
         for offer in offers:
             room = _room(offer)
             tasks = [

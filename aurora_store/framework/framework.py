@@ -86,7 +86,8 @@ class Framework:
         self._info = _checked(info)
         self._master = master if master.startswith("zk://") else str(Address.parse(master))
         self._store = store
-        self._scheduler = scheduler
+        self.scheduler = scheduler
+        """The one that was given."""
         self._registration_timeout = registration_timeout
         self._forget = forget
         self._leave = leave
@@ -252,7 +253,7 @@ class Framework:
         begun = time.monotonic()
         self._reign = Reign(
             self._store,
-            self._scheduler,
+            self.scheduler,
             self._registration,
             info=self._info,
             master=self._master,
