@@ -127,27 +127,16 @@ class Framework:
             LeadershipLost: it ended with its first reign, as `leave` says.
             StoreClosed: the store was closed.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._lifecycle.wait(*_ENDS, timeout=_LOOK_EVERY_S):
-            if deadline is not None and time.monotonic() > deadline:
-                return False
-            now = self.candidate.status
-            if now.state is CandidateState.CLOSED and not self._closing.is_set():
-                raise StoreClosed(f"the framework stands no more: {now.reason}")
-        if self._failure is not None:
-            raise self._failure
-        return True
+        return self._await(*_ENDS, timeout=timeout)
 
     def wait_active(self, *, timeout: float = 60.0) -> Takeover:
         """Waits until this candidate is active.
 
         Raises:
             WaitTimeout: it is not after `timeout` seconds; the message says what it is.
-            FrameworkRemoved, RegistrationRefused, LeadershipLost: as `wait`.
+            FrameworkRemoved, RegistrationRefused, LeadershipLost, StoreClosed: as `wait`.
         """
-        self._lifecycle.wait(FrameworkState.ACTIVE, *_ENDS, timeout=timeout)
-        if self._failure is not None:
-            raise self._failure
+        self._await(FrameworkState.ACTIVE, *_ENDS, timeout=timeout)
         now = self.status
         if now.state is not FrameworkState.ACTIVE or now.takeover is None:
             why = "; ".join(filter(None, (now.reason, now.problem, now.unfit)))
@@ -230,6 +219,18 @@ class Framework:
             events_queued=0 if reign is None else reign.callbacks.queued,
             transitions=transitions,
         )
+
+    def _await(self, *states: FrameworkState, timeout: float | None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._lifecycle.wait(*states, timeout=_LOOK_EVERY_S):
+            if deadline is not None and time.monotonic() > deadline:
+                return False
+            now = self.candidate.status
+            if now.state is CandidateState.CLOSED and not self._closing.is_set():
+                raise StoreClosed(f"the framework stands no more: {now.reason}")
+        if self._failure is not None:
+            raise self._failure
+        return True
 
     def _known_id(self) -> str | None:
         try:
