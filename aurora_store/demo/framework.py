@@ -11,7 +11,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,39 +72,21 @@ def run(options: Options, progress: Progress) -> dict[str, Any]:
     Raises:
         StoreError: something did not start, or took too long.
     """
-    with ExitStack() as stack:
-        made = TemporaryDirectory(prefix="aurora-store-demo-", ignore_cleanup_errors=True)
-        directory = Path(stack.enter_context(made))
-        progress("start", 0, 1)
-        zookeeper = stack.enter_context(ZooKeeperServer(directory / "zookeeper"))
-        for name, value in _MESOS.items():
-            os.environ.setdefault(name, value)
-        mesos = stack.enter_context(MesosCluster(2))
-        cluster = Candidates(options, directory, zookeeper, mesos)
-        stack.callback(cluster.end)
-        cluster.start_all()
-        leader = cluster.wait_active()
-        framework_id = cluster.status(leader)["framework_id"]
+    progress("start", 0, 1)
+    with candidates(options.session_timeout) as cluster:
+        framework_id = cluster.status(cluster.wait_active())["framework_id"]
         progress("start", 1, 1)
-        takeovers = list(Kills(options, cluster, leader, progress).run())
+        takeovers = list(Kills(options, cluster, progress).run())
         leader = cluster.wait_active()
-        _settle(cluster, leader, progress)
+        cluster.settle(leader, progress)
         progress("check", 0, 1)
-        position = cluster.nodes[leader].call("position")
-        replicas = [
-            {"name": node.name, **node.call("inspect", position=position, timeout=60.0, limit=90.0)}
-            for node in cluster.nodes
-        ]
-        history = History(
-            framework_id=framework_id,
-            state=mesos.get("/state"),
-            started=cluster.started.read_text().split(),
-            replicas=replicas,
-        )
+        history = cluster.history(leader, framework_id)
         progress("check", 1, 1)
     differences = differences_of(history)
-    for replica in replicas:
-        replica["tasks"], replica["events"] = len(replica["tasks"]), len(replica["events"])
+    replicas = [
+        {**each, "tasks": len(each["tasks"]), "events": len(each["events"])}
+        for each in history.replicas
+    ]
     return {
         "ok": not differences,
         "differences": differences,
@@ -119,16 +101,40 @@ def run(options: Options, progress: Progress) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def candidates(session_timeout: float) -> Iterator[Candidates]:
+    """ZooKeeper, Mesos and three candidates that have caught up with the log, in a new directory.
+
+    Raises:
+        StoreError: something did not start.
+    """
+    for name, value in _MESOS.items():
+        os.environ.setdefault(name, value)
+    with ExitStack() as stack:
+        made = TemporaryDirectory(prefix="aurora-store-demo-", ignore_cleanup_errors=True)
+        directory = Path(stack.enter_context(made))
+        zookeeper = stack.enter_context(ZooKeeperServer(directory / "zookeeper"))
+        mesos = stack.enter_context(MesosCluster(2))
+        cluster = Candidates(directory, zookeeper, mesos, session_timeout)
+        stack.callback(cluster.end)
+        cluster.start_all()
+        yield cluster
+
+
 class Candidates:
     """The three processes."""
 
     def __init__(
-        self, options: Options, directory: Path, zookeeper: ZooKeeperServer, mesos: MesosCluster
+        self,
+        directory: Path,
+        zookeeper: ZooKeeperServer,
+        mesos: MesosCluster,
+        session_timeout: float,
     ) -> None:
-        self._options = options
+        self.zookeeper = zookeeper
+        self.mesos = mesos
         self._directory = directory
-        self._zookeeper = zookeeper
-        self._mesos = mesos
+        self._session_timeout = session_timeout
         self._ports = free_ports(_CANDIDATES)
         self.nodes: list[NodeProcess] = []
         self.started = directory / "started"
@@ -142,10 +148,10 @@ class Candidates:
             "--name": name,
             "--directory": str(self._directory / name),
             "--address": f"127.0.0.1:{self._ports[number]}",
-            "--zookeeper": self._zookeeper.url("/example"),
+            "--zookeeper": self.zookeeper.url("/example"),
             "--quorum": str(_CANDIDATES // 2 + 1),
-            "--session-timeout": str(self._options.session_timeout),
-            "--mesos": self._mesos.master,
+            "--session-timeout": str(self._session_timeout),
+            "--mesos": self.mesos.master,
             "--instances": str(_INSTANCES),
             "--command": f"echo $MESOS_EXECUTOR_ID >> {self.started}; sleep 0.$$",
         }
@@ -187,6 +193,37 @@ class Candidates:
         seen = {node.name: self.status(at)["state"] for at, node in enumerate(self.nodes)}
         raise WaitTimeout(f"no candidate took over within {_TAKEOVER_LIMIT_S:g} s: {seen}")
 
+    def settle(self, leader: int, progress: Progress) -> None:
+        """Launches nothing more, and waits until every task has ended.
+
+        Raises:
+            WaitTimeout: some have not after two minutes.
+        """
+        for node in self.nodes:
+            node.call("launch_no_more")
+        deadline = time.monotonic() + _SETTLE_LIMIT_S
+        first = 0
+        while still := self.nodes[leader].call("open_tasks"):
+            first = max(first, len(still))
+            progress("settle", first - len(still), first)
+            if time.monotonic() > deadline:
+                raise WaitTimeout(f"{len(still)} tasks have not ended: {', '.join(still)}")
+            time.sleep(0.1)
+        progress("settle", 1, 1)
+
+    def history(self, leader: int, framework_id: str) -> History:
+        """What happened, by all accounts, once every replica has what the leader has."""
+        position = self.nodes[leader].call("position")
+        arguments = {"position": position, "timeout": _START_LIMIT_S, "limit": 2 * _START_LIMIT_S}
+        return History(
+            framework_id=framework_id,
+            state=self.mesos.get("/state"),
+            started=self.started.read_text().split(),
+            replicas=[
+                {"name": node.name, **node.call("inspect", **arguments)} for node in self.nodes
+            ],
+        )
+
     def end(self) -> None:
         """Ends every process."""
         for node in self.nodes:
@@ -198,12 +235,10 @@ class Candidates:
 class Kills:
     """Kills one leader after the other, and measures how long each takeover takes."""
 
-    def __init__(
-        self, options: Options, cluster: Candidates, leader: int, progress: Progress
-    ) -> None:
+    def __init__(self, options: Options, cluster: Candidates, progress: Progress) -> None:
         self._options = options
         self._cluster = cluster
-        self._leader = leader
+        self._leader = cluster.wait_active()
         self._progress = progress
         self._random = random.Random(options.seed)
 
@@ -247,20 +282,3 @@ class Kills:
             "framework_id": status["framework_id"],
             "ms": {step: round(1000 * value, 3) for step, value in seconds.items()},
         }
-
-
-def _settle(cluster: Candidates, leader: int, progress: Progress) -> None:
-    """Launches nothing more, and waits until every task has ended."""
-    for node in cluster.nodes:
-        node.call("launch_no_more")
-    deadline = time.monotonic() + _SETTLE_LIMIT_S
-    first = 0
-    while True:
-        still = cluster.nodes[leader].call("open_tasks")
-        first = max(first, len(still))
-        progress("settle", first - len(still), max(first, 1))
-        if not still:
-            return
-        if time.monotonic() > deadline:
-            raise WaitTimeout(f"{len(still)} tasks have not ended: {', '.join(still)}")
-        time.sleep(0.2)

@@ -95,6 +95,11 @@ class NodeProcess:
         for thread in [*self._readers, threading.Thread(target=self._watch, daemon=True)]:
             thread.start()
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def start(self, function: str, **arguments: Any) -> Reply:
         """Asks for something without waiting."""
         reply = Reply(self, function)

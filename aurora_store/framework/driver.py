@@ -370,7 +370,8 @@ class Driver(MesosSchedulerDriver):  # type: ignore[misc]  # pymesos has no type
                 f"the master at {self.master} has removed the framework {self.framework_id}:"
                 f" {message}. Its tasks are gone, and the id is of no more use",
                 hint="start every candidate again, telling it to forget this id:"
-                f" Framework(..., forget={self.framework_id!r})",
+                f" Framework(..., forget={self.framework_id!r}), or --forget-framework"
+                f" {self.framework_id} for the example",
             )
         raise RegistrationRefused(f"the master at {self.master} refuses the framework: {message}")
 
