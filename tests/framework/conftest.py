@@ -53,7 +53,9 @@ def make(stack: ExitStack, cluster: MesosCluster, request: pytest.FixtureRequest
     def made(store: Store, scheduler: Watched, **options: Any) -> Framework:
         info = {"name": request.node.name, "user": "nobody"} | options.pop("info", {})
         options = {"master": cluster.master, "registration_timeout": 20.0} | options
-        election = HeartbeatElection(store, member=Member(store.host, store.host))
+        election = options.pop("election", None) or HeartbeatElection(
+            store, member=Member(store.host, store.host)
+        )
         framework = Framework(store, election, scheduler, info=info, **options)
         stack.callback(_tear_down, framework)
         return framework

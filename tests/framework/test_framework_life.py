@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from appointed import Appointed
 from conftest import Make
 from memory_stores import MemoryEnsemble
 from mesos_cluster import mesos_cluster
@@ -160,6 +161,27 @@ def test_lost_leadership_stops_the_driver_and_stands_again(
     assert lines == ["start a", "stop a", "start a"]
     assert framework.status.framework_id == framework_id
     assert framework.scheduler.calls.count("reregistered") == 1
+
+
+def test_deposed_leader_that_has_not_heard_of_it_does_not_subscribe_again(
+    ensemble: MemoryEnsemble, make: Make
+) -> None:
+    # Without heartbeats a leader does not notice that it is one no more.
+    one, two = (ensemble.open(host, heartbeat=0.0) for host in ("one:1", "two:2"))
+    elections = [Appointed("one"), Appointed("two")]
+    old = make(one, Watched(0), election=elections[0])
+    new = make(two, Watched(0), election=elections[1])
+    for framework, election in zip((old, new), elections, strict=True):
+        framework.start()
+        election.elected.set()
+        framework.wait_active()
+        election.elected.clear()
+    # The master has told the old one that its framework failed over to another scheduler.
+    wait_state(old, "standby")
+    assert old.status.reigns == new.status.reigns == 1
+    assert new.scheduler.calls.count("reregistered") == 1
+    assert "disconnected" not in new.scheduler.calls
+    assert new.status.state is FrameworkState.ACTIVE
 
 
 def test_leadership_is_advertised_only_while_services_run(store: Store, make: Make) -> None:
