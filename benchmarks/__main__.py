@@ -23,6 +23,7 @@ from benchmarks import (
     raw_append,
     report,
     rivals,
+    status_updates,
     streaming,
     takeover,
     targets,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Settings], list[Row]]]] = {
     "cold-start": ("Opening one replica from its log", cold_start.run),
     "streaming": ("Reading a log", streaming.run),
     "point-reads": ("Reads by primary key", point_reads.run),
+    "status-updates": ("Status updates of Mesos, recorded and acknowledged", status_updates.run),
     "memory-log": ("Commits into the test double of the log", memory_log.run),
 }
 

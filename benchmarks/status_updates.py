@@ -1,0 +1,181 @@
+"""Status updates of Mesos: recorded in the store, then acknowledged, beside raw appends.
+
+A real master and agent, and an executor of a thousand tasks. The updates of a burst wait in the
+scheduler while something else holds the write lock; what is measured is the time from its release
+until every update is durable on a majority of three replicas and the master has taken every
+acknowledgement.
+"""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from aurora_store.dev import MesosCluster
+from aurora_store.election import HeartbeatElection, Member
+from aurora_store.framework import Driver, Framework, Scheduler
+from benchmarks import raw_append, replicas
+from benchmarks.settings import Row, Settings
+
+BURST = 1000
+
+_LIMIT_S = 120.0
+_QUIET_S = 1.0  # without another update: all of the burst have come
+_UPDATE = text("UPDATE task SET state = :state WHERE id = :id")
+_EVENT = text("INSERT OR IGNORE INTO task_event VALUES (:uuid, :id, :state)")
+
+_framework: Framework | None = None  # of the process that leads
+
+
+def run(settings: Settings) -> list[Row]:
+    """A row for each way to write: one statement for each update, and one for all of a batch."""
+    raw = raw_append.measure(settings, 3)
+    rows = []
+    with MesosCluster(1, resources=f"cpus:{BURST};mem:{BURST};disk:0") as mesos:
+        for way in ("each", "together"):
+            with replicas.stores(settings.directory, 3, heartbeat=1.0) as ensemble:
+                leader = ensemble.processes[0]
+                leader.call(_begin, mesos.master, way)
+                seconds = [leader.call(_burst) for _ in range(3 if settings.quick else 10)]
+                leader.call(_end)
+            per_s = BURST / statistics.median(seconds)
+            rows.append(
+                {
+                    "statements": way,
+                    "burst": BURST,
+                    "bursts": len(seconds),
+                    "median_ms": round(1e3 * statistics.median(seconds), 1),
+                    "longest_ms": round(1e3 * max(seconds), 1),
+                    "per_s": round(per_s, 1),
+                    "raw_per_s": raw["per_s"],
+                    "to_raw": round(per_s / raw["per_s"], 1),
+                }
+            )
+    return rows
+
+
+class Each(Scheduler):
+    """Writes each update with statements of its own."""
+
+    def __init__(self) -> None:
+        self.launched = False
+        self.where: tuple[Any, Any] | None = None
+
+    def prepare(self, driver: Driver) -> None:
+        for statement in (
+            "CREATE TABLE task (id TEXT PRIMARY KEY, state TEXT) WITHOUT ROWID",
+            "CREATE TABLE task_event (uuid TEXT PRIMARY KEY, task TEXT, state TEXT) WITHOUT ROWID",
+        ):
+            driver.session.execute(text(statement))
+
+    def resourceOffers(self, driver: Driver, offers: list[dict[str, Any]]) -> None:  # noqa: N802
+        if self.launched:
+            return
+        self.launched = True
+        agent = offers[0]["agent_id"]
+        program = shlex.join([sys.executable, "-m", "benchmarks.burst_executor"])
+        root = Path(__file__).parents[1]
+        executor = {
+            "type": "CUSTOM",
+            "executor_id": {"value": "burst"},
+            "framework_id": {"value": driver.framework_id},
+            "command": {"value": f"PYTHONPATH={shlex.quote(str(root))} exec {program}"},
+        }
+        little = [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 0.01}}]
+        names = [f"task-{number}" for number in range(BURST)]
+        rows = [{"id": name} for name in names]
+        driver.session.execute(text("INSERT INTO task VALUES (:id, 'TASK_STAGING')"), rows)
+        tasks = [
+            {
+                "name": name,
+                "task_id": {"value": name},
+                "agent_id": agent,
+                "executor": executor,
+                "resources": little,
+            }
+            for name in names
+        ]
+        self.where = {"value": "burst"}, agent
+        driver.launchTasks(offers[0]["id"], tasks)
+
+    def statusUpdate(self, driver: Driver, update: dict[str, Any]) -> None:  # noqa: N802
+        row = _row(update)
+        driver.session.execute(_UPDATE, row)
+        driver.session.execute(_EVENT, row)
+
+
+class Together(Each):
+    """Writes all that arrived together with two statements."""
+
+    def statusUpdates(self, driver: Driver, updates: Any) -> None:  # noqa: N802
+        rows = [_row(update) for update in updates]
+        driver.session.execute(_UPDATE, rows)
+        driver.session.execute(_EVENT, rows)
+
+
+def _row(update: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "uuid": update.get("uuid", update["task_id"]["value"]),
+        "id": update["task_id"]["value"],
+        "state": update["state"],
+    }
+
+
+def _begin(master: str, way: str) -> None:
+    global _framework
+    store = replicas.store()
+    _framework = Framework(
+        store,
+        HeartbeatElection(store, member=Member("bench")),
+        Together() if way == "together" else Each(),
+        info={"name": way, "user": "nobody", "checkpoint": False},
+        master=master,
+    )
+    _framework.start()
+    _framework.wait_active()
+    _wait(lambda scheduler: scheduler.where is not None)
+
+
+def _burst() -> float:
+    assert _framework is not None
+    store, driver = replicas.store(), _framework.driver
+    executor, agent = _framework.scheduler.where
+    done = _framework.status.updates_acknowledged
+    with store.begin():  # nobody else can write as long as this lasts
+        driver.sendFrameworkMessage(executor, agent, "")
+        queued, since = 0, time.monotonic()
+        while time.monotonic() - since < _QUIET_S or queued < BURST // 2:
+            now = _framework.status.events_queued
+            if now != queued:
+                queued, since = now, time.monotonic()
+            if time.monotonic() - since > _LIMIT_S:
+                raise TimeoutError(f"{queued} updates came in {_LIMIT_S:g} s")
+            time.sleep(0.01)
+        begin = time.perf_counter()
+    while _framework.status.updates_acknowledged < done + BURST:
+        if time.perf_counter() - begin > _LIMIT_S:
+            raise TimeoutError(f"{_framework.status} after {_LIMIT_S:g} s")
+        time.sleep(0.001)
+    return time.perf_counter() - begin
+
+
+def _end() -> None:
+    assert _framework is not None
+    _framework.driver.stop(failover=False)
+    _framework.close()
+
+
+def _wait(done: Any) -> None:
+    assert _framework is not None
+    end = time.monotonic() + _LIMIT_S
+    while not done(_framework.scheduler):
+        if time.monotonic() > end:
+            raise TimeoutError("no offer")
+        time.sleep(0.01)
+    time.sleep(5.0)  # until the tasks are there
