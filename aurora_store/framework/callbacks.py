@@ -198,7 +198,7 @@ class Callbacks(pymesos.Scheduler):  # type: ignore[misc]  # pymesos has no type
             new = self._patiently(lambda: self._registration.save(framework_id))
             how = "registered" if new else "registered again"
             _logger.info("%s as %s at %s", how, framework_id, driver.master)
-            batch = [*batch, _RECONCILE]
+            batch = [batch[0], _RECONCILE, *batch[1:]]
         if not self._attempt(driver, batch) and len(batch) > 1:
             for event in batch:
                 self._attempt(driver, [event])

@@ -59,14 +59,19 @@ class Watched(example.KeepRunning):
         self._called("statusUpdate", update)
 
 
-def wait(look: Callable[[], _T | None], what: str, limit: float = 2 * LIMIT) -> _T:
-    """What `look` finds, once it finds something true."""
+def wait(
+    look: Callable[[], _T | None],
+    what: str,
+    limit: float = 2 * LIMIT,
+    seen: Callable[[], object] = lambda: "",
+) -> _T:
+    """What `look` finds, once it finds something true; `seen` helps to see why it does not."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
         if found := look():
             return found
         time.sleep(0.01)
-    raise AssertionError(f"not within {limit:g} s: {what}")
+    raise AssertionError(f"not within {limit:g} s: {what} {seen()}")
 
 
 def tasks(store: Store) -> dict[str, str]:
