@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from aurora_store.dev.processes import end_with_parent
 from aurora_store.errors import StoreError
 
 _JARS = Path("/usr/share/java")
@@ -19,7 +20,7 @@ _HINT = "apt-get install zookeeper default-jre-headless"
 
 
 class ZooKeeperServer:
-    """One server, which lives as long as the block.
+    """One server, which lives as long as the block, and no longer than the thread that starts it.
 
         with ZooKeeperServer(directory) as server:
             store = Store.open(..., zookeeper=server.url("/scheduler/log"), quorum=1)
@@ -69,6 +70,7 @@ class ZooKeeperServer:
                 stdout=file,
                 stderr=file,
                 start_new_session=True,  # Ctrl-C is for this process, which then calls stop
+                preexec_fn=end_with_parent,
             )
         end = time.monotonic() + _START_LIMIT_S
         while not self._listens():

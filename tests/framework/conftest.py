@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
 from memory_stores import MemoryEnsemble
 from mesos_cluster import mesos_cluster
-from schedulers import Watched
+from schedulers import Make, Watched
 
 from aurora_store import Store
 from aurora_store.dev import MesosCluster
 from aurora_store.election import HeartbeatElection, Member
 from aurora_store.errors import StoreError
 from aurora_store.framework import Framework
-
-Make = Callable[..., Framework]
 
 
 @pytest.fixture(scope="module")

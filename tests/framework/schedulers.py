@@ -14,6 +14,9 @@ from aurora_store import Store
 from aurora_store.errors import LogUnavailable
 from aurora_store.framework import Driver, Framework, example
 
+Make = Callable[..., Framework]
+"""Makes a framework of a store and a scheduler."""
+
 _T = TypeVar("_T")
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from appointed import Appointed
-from conftest import Make
 from memory_stores import MemoryEnsemble
 from mesos_cluster import mesos_cluster
-from schedulers import Watched, tasks, wait, wait_running, wait_state
+from schedulers import Make, Watched, tasks, wait, wait_running, wait_state
 
 from aurora_store import Store
 from aurora_store.dev import MesosCluster

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Make
 from memory_stores import MemoryEnsemble
 from mesos_cluster import mesos_cluster
-from schedulers import Watched, wait, wait_running
+from schedulers import Make, Watched, wait, wait_running
 from sqlalchemy import text
 
 from aurora_store import Store

@@ -6,9 +6,8 @@ import threading
 from typing import Any
 
 import pytest
-from conftest import Make
 from memory_stores import MemoryEnsemble
-from schedulers import Watched, events, tasks, wait, wait_running
+from schedulers import Make, Watched, events, tasks, wait, wait_running
 from sqlalchemy import text
 
 from aurora_store import Store
