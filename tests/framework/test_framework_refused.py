@@ -60,7 +60,7 @@ def test_framework_that_was_removed_ends_with_the_step_to_take(
     assert f"has removed the framework {framework_id}" in caught.value.message
     assert caught.value.hint is not None
     assert f"forget={framework_id!r}" in caught.value.hint
-    assert caught.value.exit_code == 41
+    assert caught.value.exit_code == 51
     assert framework.status.state is FrameworkState.FAILED
     assert subscriptions(store) == before + 1
 
