@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-import socket
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
+
+from aurora_store.dev.loopback import free_ports
 
 _LIMIT_S = 1800.0
 _context = multiprocessing.get_context("spawn")
@@ -61,14 +62,7 @@ class Process:
 
 def free_addresses(count: int) -> list[str]:
     """Addresses on the loopback that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    return [f"127.0.0.1:{port}" for port in free_ports(count)]
 
 
 def _serve(pipe: Connection) -> None:

@@ -22,7 +22,6 @@ import json
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -30,6 +29,10 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from aurora_store.dev.loopback import free_ports
+
+__all__ = ["LIMIT", "Pending", "Worker", "WorkerDied", "WorkerError", "free_ports", "spawn"]
 
 LIMIT = 30.0  # seconds that anything may take which has no limit of its own
 
@@ -194,18 +197,6 @@ class Worker:
 def spawn(module: Path, environment: dict[str, str] | None = None) -> Worker:
     """Starts a process for the functions of a module; the file's own folder is importable there."""
     return Worker(module, environment)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _serve(path: Path) -> None:

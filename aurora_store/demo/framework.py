@@ -18,8 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from aurora_store.demo.framework_check import History, differences_of
-from aurora_store.demo.process import NodeProcess, free_ports
+from aurora_store.demo.process import NodeProcess
 from aurora_store.dev import MesosCluster, ZooKeeperServer
+from aurora_store.dev.loopback import free_ports
 from aurora_store.errors import WaitTimeout
 
 __all__ = ["STEPS", "Options", "run"]

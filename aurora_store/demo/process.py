@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ from typing import Any
 
 from aurora_store.errors import StoreError
 
-__all__ = ["NodeProcess", "Reply", "free_ports"]
+__all__ = ["NodeProcess", "Reply"]
 
 _STDERR_LINES = 15
 
@@ -176,12 +175,3 @@ class NodeProcess:
         assert self._process.stderr is not None
         for line in self._process.stderr:
             self._stderr.append(line)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

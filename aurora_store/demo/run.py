@@ -13,7 +13,8 @@ from typing import Any
 
 from aurora_store.demo import trace as traces
 from aurora_store.demo.ledger import Ledger, differences_of
-from aurora_store.demo.process import NodeProcess, Reply, Report, free_ports
+from aurora_store.demo.process import NodeProcess, Reply, Report
+from aurora_store.dev.loopback import free_ports
 from aurora_store.errors import StoreError
 
 __all__ = ["STEPS", "Options", "run"]
