@@ -46,7 +46,8 @@ def run(settings: Settings) -> list[Row]:
         replicas.logs(settings.directory, 3) as raw,
     ):
         for way in ("each", "together"):
-            bursts, ratios = [], []
+            times: list[tuple[float, float]] = []
+            raw_rates: list[float] = []
             with replicas.stores(settings.directory, 3, heartbeat=1.0) as ensemble:
                 leader = ensemble.processes[0]
                 leader.call(_begin, mesos.master, way)
@@ -54,21 +55,22 @@ def run(settings: Settings) -> list[Row]:
                     appends = raw.processes[0].call(
                         replicas.append_for, settings.round_s / 2, ENTRY_BYTES
                     )
-                    bursts.append(leader.call(_burst))
-                    ratios.append(BURST / bursts[-1] / rate(appends))
+                    raw_rates.append(rate(appends))
+                    times.append(leader.call(_burst))
                 leader.call(_end)
-            rows.append(
-                {
-                    "statements": way,
-                    "burst": BURST,
-                    "bursts": len(bursts),
-                    "median_ms": round(1e3 * statistics.median(bursts), 1),
-                    "longest_ms": round(1e3 * max(bursts), 1),
-                    "per_s": round(BURST / statistics.median(bursts), 1),
-                    "rate_to_raw": spread(ratios, 1),
-                }
-            )
+            rows.append(_row_of(way, times, raw_rates))
     return rows
+
+
+def _row_of(way: str, times: list[tuple[float, float]], raw_rates: list[float]) -> Row:
+    row: Row = {"statements": way, "burst": BURST, "bursts": len(times)}
+    for step, seconds in zip(("recorded", "acknowledged"), zip(*times, strict=True), strict=True):
+        row[f"{step}_ms"] = round(1e3 * statistics.median(seconds), 1)
+        row[f"{step}_per_s"] = round(BURST / statistics.median(seconds), 1)
+        row[f"{step}_to_raw"] = spread(
+            [BURST / each / raw for each, raw in zip(seconds, raw_rates, strict=True)], 1
+        )
+    return row
 
 
 class Each(Scheduler):
