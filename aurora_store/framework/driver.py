@@ -217,7 +217,6 @@ class Driver(MesosSchedulerDriver):  # type: ignore[misc]  # pymesos has no type
         """Subscribes from now on, and again whenever the connection is lost.
 
         Raises:
-            RegistrationRefused: the master's address cannot be understood.
             StoreError: ZooKeeper, where the master is to be found, cannot be reached.
         """
         self._started = True
@@ -242,9 +241,11 @@ class Driver(MesosSchedulerDriver):  # type: ignore[misc]  # pymesos has no type
 
         Args:
             failover: the framework and its tasks live on for its failover timeout; otherwise Mesos
-                ends them all, for ever.
+                ends them all, for ever. That is not for callbacks.
         """
         if not failover:
+            if getattr(self._local, "session", None) is not None:
+                raise RuntimeError("a framework cannot be torn down within a transaction")
             self._teardown()
         self._started = False
         self._cut()

@@ -103,6 +103,8 @@ class KeepRunning(Scheduler):
             task.state = update["state"]
             if task.state in ENDED:
                 driver.reviveOffers()
+        elif update["state"] not in ENDED:  # it was given up, and is back
+            driver.killTask(update["task_id"])
 
     def openTasks(self, driver: Driver) -> list[dict[str, Any]]:  # noqa: N802
         open_tasks = select(Task.id).where(Task.state.not_in(ENDED))
@@ -119,7 +121,7 @@ def _room(offer: dict[str, Any]) -> int:
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line. ZooKeeper's credentials come from the environment alone."""
+    """The command line. Secrets come from the environment alone."""
     parser = argparse.ArgumentParser(prog="python -m aurora_store.framework.example")
     add = parser.add_argument
     add("--name", required=True, help="of this candidate, such as its host's")
@@ -129,7 +131,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--peers", help="HOST:PORT,... of all replicas, in place of --zookeeper")
     add("--quorum", type=int, help="majority of the replicas, with --zookeeper")
     add("--session-timeout", type=float, default=10.0, help="of ZooKeeper, in seconds")
-    add("--http", help="IP:PORT of the status page")
+    add("--http", help="IP:PORT of the status page; beyond loopback it needs a token")
     add("--mesos", required=True, help="HOST:PORT or zk://HOST:PORT,.../mesos")
     add("--instances", type=int, default=3)
     add("--command", default="sleep 1000000", help="what an instance runs")
@@ -146,8 +148,7 @@ def build(options: argparse.Namespace) -> tuple[Store, Framework]:
     http = options.http or ""
     member = Member(options.name, http)
     settings: dict[str, Any] = {"address": options.address, "host": http or options.name}
-    if options.auto_initialize:
-        settings["auto_initialize"] = True
+    settings["auto_initialize"] = options.auto_initialize or None
     if options.peers:
         store = Store.open(options.directory, peers=options.peers.split(","), **settings)
         election: Election = HeartbeatElection(store, member=member)
@@ -173,7 +174,7 @@ def build(options: argparse.Namespace) -> tuple[Store, Framework]:
 
 
 def main() -> None:
-    """Runs until SIGTERM. Exit codes: those of `aurora_store.errors`; 2 for wrong usage."""
+    """Runs until SIGTERM. Exit codes: 2 for wrong usage, else those of `aurora_store.errors`."""
     options = parse()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("aurora_store.libmesos").setLevel(logging.WARNING)
@@ -182,22 +183,17 @@ def main() -> None:
             store, framework = build(options)
             stack.enter_context(store)
             if options.http:
-                # The status page is there on standbys, too.
-                monitoring = import_module("aurora_store.monitoring")
-                stack.enter_context(
-                    monitoring.MonitoringServer(
-                        store, candidate=framework.candidate, address=options.http
-                    )
-                )
+                token = os.environ.pop("AURORA_STORE_MONITORING_TOKEN", None)
+                server = import_module("aurora_store.monitoring").MonitoringServer
+                there = {"address": options.http, "token": token}  # on standbys, too
+                stack.enter_context(server(store, candidate=framework.candidate, **there))
             framework.run()
-    except ValueError as exc:
+    except StoreError as exc:
+        print(f"Error: {exc}", file=sys.stderr)
+        sys.exit(exc.exit_code)
+    except (ValueError, OSError) as exc:
         print(f"Error: {exc}", file=sys.stderr)
         sys.exit(2)
-    except StoreError as exc:
-        print(f"Error: {exc.message}", file=sys.stderr)
-        if exc.hint:
-            print(f"Try: {exc.hint}", file=sys.stderr)
-        sys.exit(exc.exit_code)
 
 
 if __name__ == "__main__":

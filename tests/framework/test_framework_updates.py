@@ -204,6 +204,8 @@ def test_session_is_there_within_a_transaction_alone(store: Store, make: Make) -
         driver.transaction(),
     ):
         pass
+    with driver.transaction(), pytest.raises(RuntimeError, match="cannot be torn down"):
+        driver.stop(failover=False)
 
 
 def test_transaction_of_a_deposed_leader_sends_nothing(
