@@ -16,6 +16,7 @@ from rich.console import Console
 from benchmarks import (
     cold_start,
     commits,
+    framework_takeover,
     log_bytes,
     memory_log,
     plots,
@@ -40,6 +41,10 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Settings], list[Row]]]] = {
     "streaming": ("Reading a log", streaming.run),
     "point-reads": ("Reads by primary key", point_reads.run),
     "status-updates": ("Status updates of Mesos, recorded and acknowledged", status_updates.run),
+    "framework-takeover": (
+        "Takeovers of a Mesos framework, from kill -9 to active",
+        framework_takeover.measure,
+    ),
     "memory-log": ("Commits into the test double of the log", memory_log.run),
 }
 

@@ -141,11 +141,33 @@ def _cold_start(axes: Any, results: Results) -> bool:
     return True
 
 
+def _framework_takeover(axes: Any, results: Results) -> bool:
+    rows = _rows(results, "framework-takeover")
+    if not rows:
+        return False
+    for row in reversed(rows):
+        ends = [row["min_ms"], row["max_ms"]]
+        axes.plot(ends, [row["step"]] * 2, color="lightskyblue", linewidth=8)
+        axes.plot(row["median_ms"], row["step"], "o", color="tab:blue")
+        place = {"textcoords": "offset points", "xytext": (0, 10), "ha": "center"}
+        axes.annotate(f"{row['median_ms']:,.3g} ms", (row["median_ms"], row["step"]), **place)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.margins(y=0.15)
+    axes.set_title(
+        f"Takeover of a Mesos framework: milliseconds, {rows[0]['takeovers']} takeovers"
+        f" of {rows[0]['kills']} kills\n(bars: shortest to longest; dots: median)"
+    )
+    axes.grid(False, axis="y")
+    return True
+
+
 _PLOTS: dict[str, Callable[[Any, Results], bool]] = {
     "commit-rate": _commit_rate,
     "commit-latency": _commit_latency,
     "takeover": _takeover,
     "cold-start": _cold_start,
+    "framework-takeover": _framework_takeover,
 }
 
 

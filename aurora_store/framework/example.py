@@ -16,7 +16,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from importlib import import_module
 from typing import Any
 
 from sqlalchemy import func, select
@@ -27,13 +26,13 @@ from aurora_store import Store
 from aurora_store.election import Election, HeartbeatElection, Member, ZooKeeperElection
 from aurora_store.errors import StoreError
 from aurora_store.framework import Driver, Framework, Scheduler
+from aurora_store.monitoring import METADATA_KEY, MonitoringServer
 
 ENDED = ("TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_LOST", "TASK_ERROR")
 NEEDS = {"cpus": 0.1, "mem": 16.0}
 
 
-class Base(DeclarativeBase):
-    """Of the tables."""
+class Base(DeclarativeBase): ...
 
 
 class Task(Base):
@@ -146,7 +145,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def build(options: argparse.Namespace) -> tuple[Store, Framework]:
     """The store and the framework on it, not started yet."""
     http = options.http or ""
-    member = Member(options.name, http)
+    member = Member(options.name, http, {METADATA_KEY: http} if http else {})
     settings: dict[str, Any] = {"address": options.address, "host": http or options.name}
     settings["auto_initialize"] = options.auto_initialize or None
     if options.peers:
@@ -184,9 +183,9 @@ def main() -> None:
             stack.enter_context(store)
             if options.http:
                 token = os.environ.pop("AURORA_STORE_MONITORING_TOKEN", None)
-                server = import_module("aurora_store.monitoring").MonitoringServer
                 there = {"address": options.http, "token": token}  # on standbys, too
-                stack.enter_context(server(store, candidate=framework.candidate, **there))
+                candidate = framework.candidate
+                stack.enter_context(MonitoringServer(store, candidate=candidate, **there))
             framework.run()
     except StoreError as exc:
         print(f"Error: {exc}", file=sys.stderr)

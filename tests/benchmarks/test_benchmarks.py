@@ -25,6 +25,8 @@ _BENCHMARKS = {
     "cold-start",
     "streaming",
     "point-reads",
+    "status-updates",
+    "framework-takeover",
     "memory-log",
 }
 

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from harness import LIMIT, free_ports
@@ -91,6 +92,26 @@ def test_instance_outlives_its_scheduler(run: Any, cluster: MesosCluster) -> Non
     assert code == 0, said
     assert "registered again as" in said
     assert "Traceback" not in said
+
+
+def test_status_page_tells_who_leads(run: Any) -> None:
+    port = free_ports(1)[0]
+    process = run("--http", f"127.0.0.1:{port}")
+
+    def leads() -> bool:
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/healthz", timeout=LIMIT) as page:
+            return bool(page.status == 200)
+        return False
+
+    wait(leads, "the page says that it leads")
+    code, said = process.end(signal.SIGTERM)
+    assert code == 0, said
+
+
+def test_status_page_beyond_loopback_needs_a_token(run: Any) -> None:
+    code, said = run("--http", "0.0.0.0:0").end()
+    assert code == 2
+    assert "token" in said.strip().splitlines()[-1]
 
 
 def test_interrupted_while_it_waits_for_a_master(run: Any) -> None:
