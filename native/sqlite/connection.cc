@@ -104,7 +104,8 @@ Verdict Connection::acquire(Deadline deadline) {
   }
   Verdict verdict = database.reign(&reign);
   if (result == WriterQueue::Result::refused) {
-    if (verdict.ok()) verdict = {Refusal::busy, "the leader changed while waiting in line", 0};
+    // The reign still lasts: it waits for its last commits, or a new one has begun meanwhile.
+    if (verdict.ok()) verdict = {Refusal::not_leader, "this replica steps down, or did", 0};
     return verdict;
   }
   impl_->holds_lock = true;

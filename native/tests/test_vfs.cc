@@ -2,6 +2,9 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "vfs_harness.h"
 
+#include <future>
+#include <thread>
+
 #include "sqlite/file.h"
 
 namespace aurora {
@@ -94,6 +97,19 @@ TEST_CASE("a write on a standby fails as read-only, and the connection knows why
   CHECK(writer.side->take_refusal().refusal == Refusal::not_leader);
   CHECK(writer.side->take_refusal().refusal == Refusal::none);
   CHECK(writer.side->acquire(in_ms(0)).refusal == Refusal::not_leader);
+}
+
+TEST_CASE("who wants to write while the leader steps down is told to ask the next one") {
+  Replica replica = Replica::leading();
+  Sql waiting(replica), late(replica);
+  Sql holder(replica);
+  REQUIRE(holder.begin() == SQLITE_OK);
+  std::future<Verdict> in_line =
+      std::async(std::launch::async, [&] { return waiting.side->acquire(in_time()); });
+  while (replica.database->writers().waiting() == 0) std::this_thread::yield();
+  replica.database->writers().shut();  // its last commits may still be under way
+  CHECK(in_line.get().refusal == Refusal::not_leader);
+  CHECK(late.side->acquire(in_time()).refusal == Refusal::not_leader);
 }
 
 TEST_CASE("a read-only connection never writes, even where writing is allowed") {
