@@ -17,12 +17,14 @@ from aurora_store.framework.lifecycle import (
     Takeover,
     Transition,
 )
+from aurora_store.framework.metrics import FrameworkCollector
 from aurora_store.framework.scheduler import Scheduler
 from aurora_store.framework.services import Service
 
 __all__ = [
     "Driver",
     "Framework",
+    "FrameworkCollector",
     "FrameworkState",
     "FrameworkStatus",
     "Scheduler",

@@ -25,7 +25,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from aurora_store import Store
 from aurora_store.election import Election, HeartbeatElection, Member, ZooKeeperElection
 from aurora_store.errors import StoreError
-from aurora_store.framework import Driver, Framework, Scheduler
+from aurora_store.framework import Driver, Framework, FrameworkCollector, Scheduler
 from aurora_store.monitoring import METADATA_KEY, MonitoringServer
 
 ENDED = ("TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_LOST", "TASK_ERROR")
@@ -181,11 +181,11 @@ def main() -> None:
         with ExitStack() as stack:
             store, framework = build(options)
             stack.enter_context(store)
-            if options.http:
-                token = os.environ.pop("AURORA_STORE_MONITORING_TOKEN", None)
-                there = {"address": options.http, "token": token}  # on standbys, too
-                candidate = framework.candidate
-                stack.enter_context(MonitoringServer(store, candidate=candidate, **there))
+            if options.http:  # on standbys, too
+                secret = os.environ.pop("AURORA_STORE_MONITORING_TOKEN", None)
+                page = MonitoringServer(store, address=options.http, token=secret)
+                stack.enter_context(page).candidate = framework.candidate
+                page.registry.register(FrameworkCollector(framework))
             framework.run()
     except StoreError as exc:
         print(f"Error: {exc}", file=sys.stderr)

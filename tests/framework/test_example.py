@@ -104,6 +104,17 @@ def test_status_page_tells_who_leads(run: Any) -> None:
         return False
 
     wait(leads, "the page says that it leads")
+    active = 'aurora_store_framework_state{state="active"} 1.0'
+
+    def metrics() -> str:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LIMIT) as page:
+            return str(page.read().decode())
+
+    wait(lambda: active in metrics(), "the metrics say that it is active")
+    shown = metrics()
+    assert "aurora_store_framework_connected 1.0" in shown
+    assert 'aurora_store_framework_takeover_seconds{step="registration"}' in shown
+    assert "aurora_store_framework_failed_callbacks_total 0.0" in shown
     code, said = process.end(signal.SIGTERM)
     assert code == 0, said
 
