@@ -147,16 +147,19 @@ def _framework_takeover(axes: Any, results: Results) -> bool:
         return False
     for row in reversed(rows):
         ends = [row["min_ms"], row["max_ms"]]
-        axes.plot(ends, [row["step"]] * 2, color="lightskyblue", linewidth=8)
+        line = {"color": "lightskyblue", "linewidth": 8, "solid_capstyle": "butt"}
+        axes.plot(ends, [row["step"]] * 2, **line)
         axes.plot(row["median_ms"], row["step"], "o", color="tab:blue")
         place = {"textcoords": "offset points", "xytext": (0, 10), "ha": "center"}
-        axes.annotate(f"{row['median_ms']:,.3g} ms", (row["median_ms"], row["step"]), **place)
+        median = row["median_ms"]
+        text = f"{median:,.0f} ms" if median >= 100 else f"{median:.1f} ms"
+        axes.annotate(text, (median, row["step"]), **place)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.margins(y=0.15)
     axes.set_title(
-        f"Takeover of a Mesos framework: milliseconds, {rows[0]['takeovers']} takeovers"
-        f" of {rows[0]['kills']} kills\n(bars: shortest to longest; dots: median)"
+        f"Takeover of a Mesos framework, ms: {rows[0]['takeovers']} of them\n"
+        "shortest to longest, and the median"
     )
     axes.grid(False, axis="y")
     return True
