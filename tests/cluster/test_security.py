@@ -99,6 +99,7 @@ def test_members_have_the_rights_that_strangers_lack(cluster: Cluster, machine: 
         ("/var/lib/aurora-store/store", 0o700, "aurora"),
         ("/var/lib/aurora-store/store/CURRENT", 0o600, "aurora"),
         ("/run/aurora-store", 0o700, "aurora"),
+        ("/var/lib/aurora-mesos", 0o700, "aurora-mesos"),
         ("/var/lib/zookeeper", 0o700, "zookeeper"),
         ("/var/lib/zookeeper/version-2", 0o700, "zookeeper"),
     ],
@@ -109,7 +110,7 @@ def test_files_are_their_owners_alone(machine: Machine, path: str, mode: int, ow
 
 
 def test_no_file_of_the_services_is_readable_to_others(machine: Machine) -> None:
-    folders = ("/var/lib/aurora-store", "/run/aurora-store", "/var/lib/aurora-mesos")
+    folders = ("/var/lib/aurora-store", "/run/aurora-store", "/var/lib/zookeeper")
     assert machine.run("find", *folders, "-perm", "/o+rwx", "!", "-type", "l").split() == []
 
 

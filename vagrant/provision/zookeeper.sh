@@ -25,7 +25,8 @@ END
 
 install -d -m 0700 -o zookeeper -g zookeeper /var/lib/zookeeper
 rm -f /var/lib/zookeeper/myid # Debian's is a link into /etc
-echo "$number" | write /var/lib/zookeeper/myid 0644
+echo "$number" | write /var/lib/zookeeper/myid 0600
+chown zookeeper: /var/lib/zookeeper/myid
 
 install -m 0644 "$here/systemd/aurora-zookeeper.service" /etc/systemd/system/
 systemctl daemon-reload
