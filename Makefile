@@ -5,6 +5,7 @@ FUZZ_CXX ?= $(firstword $(shell command -v clang++) $(wildcard /usr/bin/clang++-
 FUZZ_SECONDS ?= 600
 JOBS ?= 2
 DEMO_ARGS ?=
+SCENARIO ?=
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
 BENCH_ARGS ?=
 
@@ -18,7 +19,7 @@ BUILD_INPUTS := setup.py pyproject.toml $(shell find compat -type f) $(shell fin
 # Prerequisites are steps, in this order.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps venv libmesos test native-test asan tsan fuzz lint demo demo-framework bench bench-page mesos-extra soak clean
+.PHONY: help deps venv libmesos test native-test asan tsan fuzz lint demo demo-framework cluster vagrant-validate bench bench-page mesos-extra soak clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -94,6 +95,14 @@ demo: venv libmesos ## Run the demonstration, with DEMO_ARGS
 
 demo-framework: venv libmesos ## Kill the leaders of a Mesos framework, with DEMO_ARGS
 	.venv/bin/aurora-store demo-framework $(DEMO_ARGS)
+
+cluster: PACKAGES += iproute2 libfaketime
+cluster: venv libmesos ## Run three machines that are namespaces through SCENARIO, or all; needs root
+	.venv/bin/python -m vagrant.namespaces run $(SCENARIO)
+
+vagrant-validate: PACKAGES := vagrant
+vagrant-validate: deps ## Check vagrant/Vagrantfile; needs no hypervisor
+	cd vagrant && vagrant validate --ignore-provider
 
 bench: venv libmesos ## Run the benchmarks, with BENCH_ARGS; results in bench-results
 	.venv/bin/python -c 'import matplotlib, psycopg' 2>/dev/null \

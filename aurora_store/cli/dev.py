@@ -28,6 +28,12 @@ def dev() -> None:
     "--agents", type=click.IntRange(0, 100), default=1, show_default=True, help="Number of agents."
 )
 @click.option(
+    "--address",
+    default="127.0.0.1",
+    show_default=True,
+    help="To listen on. Whoever reaches it can run tasks as this user.",
+)
+@click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
@@ -44,12 +50,17 @@ def dev() -> None:
 )
 @json_option
 def mesos(
-    agents: int, port: int, directory: Path | None, resources: str | None, as_json: bool
+    agents: int,
+    address: str,
+    port: int,
+    directory: Path | None,
+    resources: str | None,
+    as_json: bool,
 ) -> None:
     """Run a Mesos master and agents until Ctrl-C.
 
-    They are real and run real tasks, on the loopback address and with the rights of the user, out
-    of the libmesos that the log uses: Mesos need not be installed. Executors and tasks end with
+    They are real and run real tasks, on one address and with the rights of the user, out of the
+    libmesos that the log uses: Mesos need not be installed. Executors and tasks end with
     the command. Exit code 10: there is no libmesos that can do it.
 
     \b
@@ -60,7 +71,11 @@ def mesos(
     from aurora_store.dev.mesos import DEFAULT_RESOURCES, MesosCluster
 
     cluster = MesosCluster(
-        agents, port=port, directory=directory, resources=resources or DEFAULT_RESOURCES
+        agents,
+        address=address,
+        port=port,
+        directory=directory,
+        resources=resources or DEFAULT_RESOURCES,
     )
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)

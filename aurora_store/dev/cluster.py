@@ -37,7 +37,6 @@ _OURS = ("MESOS_WORK_DIR", "MESOS_IP", "MESOS_PORT", "MESOS_RUNTIME_DIR")
 
 _FLAGS = {
     "MESOS_REGISTRY": "in_memory",
-    "MESOS_HOSTNAME": "127.0.0.1",
     "MESOS_LAUNCHER": "posix",
     "MESOS_ISOLATION": "posix/cpu,posix/mem",
     "MESOS_CONTAINERIZERS": "mesos",
@@ -85,12 +84,13 @@ def _start(directory: Path, options: dict[str, Any]) -> str:
         os.environ.pop(name, None)
     for name, value in _FLAGS.items():
         os.environ.setdefault(name, value)
+    os.environ.setdefault("MESOS_HOSTNAME", options["address"])
     os.environ["MESOS_RESOURCES"] = options["resources"]
     os.environ["MESOS_LAUNCHER_DIR"] = str(directory / "launcher")
     _log_to(directory / LOG_NAME)
     try:
         address = runtime.start(
-            Address("127.0.0.1", options["port"]),
+            Address(options["address"], options["port"]),
             libmesos=libmesos,
             worker_threads=_WORKER_THREADS,
             delegate="master",

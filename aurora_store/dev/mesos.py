@@ -1,4 +1,4 @@
-"""A Mesos master and agents on the loopback address, for development and tests."""
+"""A Mesos master and agents on one computer, for development and tests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class MesosCluster:
 
     Args:
         agents: how many; 0 is a master alone.
-        port: of the master on 127.0.0.1; 0 is any free one.
+        address: of the master and the agents. Whoever reaches it can run tasks with the rights of
+            this user: leave it at the loopback address, or name one of a trusted network.
+        port: of the master; 0 is any free one.
         directory: where sandboxes and the log are kept; by default a temporary one, which `stop`
             removes.
         resources: of each agent, in Mesos's text form.
@@ -58,6 +60,7 @@ class MesosCluster:
         self,
         agents: int = 1,
         *,
+        address: str = "127.0.0.1",
         port: int = 0,
         directory: str | os.PathLike[str] | None = None,
         resources: str = DEFAULT_RESOURCES,
@@ -67,6 +70,7 @@ class MesosCluster:
         self.resources = resources
         self.directory = Path(directory).absolute() if directory is not None else None
         """Where sandboxes and the log are; known from `start` on."""
+        self._address = address
         self._port = port
         self._libmesos = libmesos
         self._temporary = directory is None
@@ -74,8 +78,8 @@ class MesosCluster:
 
     @property
     def master(self) -> str:
-        """``127.0.0.1:port`` of the master. Stays the same if it is started again after `kill`."""
-        return f"127.0.0.1:{self._port}"
+        """``address:port`` of the master. Stays the same if it is started again after `kill`."""
+        return f"{self._address}:{self._port}"
 
     @property
     def pid(self) -> int | None:
@@ -178,6 +182,7 @@ class MesosCluster:
         directory = self._make_directory()
         options = {
             "agents": self.agents,
+            "address": self._address,
             "port": self._port,
             "directory": str(directory),
             "resources": self.resources,

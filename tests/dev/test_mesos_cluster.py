@@ -178,6 +178,12 @@ def test_flags_of_the_environment_are_those_of_master_and_agents() -> None:
         assert cluster.get("/state")["cluster"] == "of a test"
 
 
+def test_address_is_that_of_master_and_agents() -> None:
+    with MesosCluster(agents=1, address="127.0.0.2") as cluster:
+        assert cluster.master.startswith("127.0.0.2:")
+        assert {agent["hostname"] for agent in cluster.get("/slaves")["slaves"]} == {"127.0.0.2"}
+
+
 def test_no_libmesos_is_said(tmp_path: Path) -> None:
     with pytest.raises(LibmesosNotFound, match="there is no such file"):
         MesosCluster(libmesos=tmp_path / "libmesos.so").start()
