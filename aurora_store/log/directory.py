@@ -38,7 +38,8 @@ def check_directory(directory: Path) -> bool:
         Corrupt: its database is damaged.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)  # libmesos makes its files readable to all
         names = {entry.name for entry in os.scandir(directory)}
     except (FileExistsError, NotADirectoryError) as exc:
         raise LogUnavailable(f"log directory {directory} is not a directory") from exc

@@ -7,7 +7,7 @@ import os
 import threading
 
 from aurora_store.errors import LibmesosNotFound, LogUnavailable
-from aurora_store.libmesos import find
+from aurora_store.libmesos import Libmesos, find
 from aurora_store.log.members import Address
 from aurora_store.native import c_text, call, ffi, lib, text
 
@@ -34,10 +34,13 @@ def start(
 
     Raises:
         LibmesosNotFound: there is no library, or it cannot be loaded.
-        LogUnavailable: the address cannot be used, or libprocess runs with other options already.
+        LogUnavailable: the address cannot be used, libprocess runs with other options already, or
+            TLS is asked for and the library has none.
     """
     with _start_lock:
-        _, loaded = call(lib.aur_libmesos_load, c_text(str(find(libmesos).path)))
+        found = find(libmesos)
+        _check_tls(found)
+        _, loaded = call(lib.aur_libmesos_load, c_text(str(found.path)))
         if loaded.status != lib.AUR_OK:
             raise LibmesosNotFound(loaded.reason)
         lib.aur_libmesos_log_level(0 if logger.isEnabledFor(logging.INFO) else 1)
@@ -55,6 +58,15 @@ def start(
     buffer = ffi.new("char[64]")
     lib.aur_libprocess_address(buffer, 64)
     return text(buffer)
+
+
+def _check_tls(found: Libmesos) -> None:
+    # libprocess would call OpenSSL, which is not there, and the process would end.
+    if os.environ.get("LIBPROCESS_SSL_ENABLED", "").lower() in ("1", "true") and not found.tls:
+        raise LogUnavailable(
+            f"LIBPROCESS_SSL_ENABLED asks for TLS, which {found.path} does not have",
+            hint="name a library with TLS in AURORA_STORE_LIBMESOS: see docs/security.md",
+        )
 
 
 def _forward_log_lines() -> None:

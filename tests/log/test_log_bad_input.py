@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Worker, WorkerError, free_ports
+from harness import Worker, WorkerError, free_ports, spawn
 from replicas import SpawnReplica
 
 from aurora_store.errors import Corrupt, LogUnavailable
@@ -51,6 +51,17 @@ def test_the_check_of_an_open_directory_does_not_drop_its_lock(
     # Closing any file descriptor of LOCK would end a lock of fcntl.
     refuse(replica, "LogInUse", name="second", directory=str(tmp_path / "log"))
     refuse(spawn_replica(), "LogInUse", directory=str(tmp_path / "log"))
+
+
+def test_a_new_directory_is_its_owners_alone(tmp_path: Path) -> None:
+    assert not check_directory(tmp_path / "parent" / "log")
+    assert (tmp_path / "parent" / "log").stat().st_mode & 0o777 == 0o700
+
+
+def test_tls_with_a_library_that_has_none(libmesos_path: Path, tmp_path: Path) -> None:
+    environment = {"AURORA_STORE_LIBMESOS": str(libmesos_path), "LIBPROCESS_SSL_ENABLED": "true"}
+    with spawn(Path(__file__).with_name("log_worker.py"), environment) as worker:
+        refuse(worker, "LogUnavailable.*TLS.*docs/security.md", directory=str(tmp_path / "log"))
 
 
 def test_a_file_in_the_place_of_the_directory(spawn_replica: SpawnReplica, tmp_path: Path) -> None:
