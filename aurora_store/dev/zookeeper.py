@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from aurora_store.dev.loopback import free_ports
 from aurora_store.dev.processes import end_with_parent
 from aurora_store.errors import StoreError
 
@@ -35,7 +36,7 @@ class ZooKeeperServer:
 
     def __init__(self, directory: Path, *, port: int = 0) -> None:
         self.directory = directory
-        self.port = port or _free_port()
+        self.port = port or free_ports(1)[0]
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, path: str, credentials: str | None = None) -> str:
@@ -101,9 +102,3 @@ class ZooKeeperServer:
         with socket.socket() as probe:
             probe.settimeout(1.0)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
