@@ -12,7 +12,7 @@ from harness import Worker
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
 
-from replicas import Monitored, spawn_store  # noqa: E402
+from monitored import Monitored, spawn_store  # noqa: E402
 
 
 @pytest.fixture(scope="module")

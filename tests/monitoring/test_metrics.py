@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from harness import Worker
+from monitored import Monitored, get, metric, metrics
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
 from prometheus_client.parser import text_string_to_metric_families
-from replicas import Monitored, get, metric, metrics
 
 from aurora_store.status import Latency, State
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from harness import Worker, WorkerError, free_ports, spawn
-from replicas import Monitored, get, spawn_store, wait_health
+from monitored import Monitored, get, spawn_store, wait_health
 
 from aurora_store.libmesos import fetch
 

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from harness import free_ports
-from replicas import NAMES, Monitored
+from monitored import NAMES, Monitored
 from zookeeper_server import running_zookeeper
 
 from aurora_store.cli import main
