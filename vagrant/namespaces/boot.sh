@@ -18,6 +18,10 @@ mkdir "$SCRATCH/changes" "$SCRATCH/work" "$SCRATCH/root"
 root=$SCRATCH/root
 mount -t overlay -o "lowerdir=/,upperdir=$SCRATCH/changes,workdir=$SCRATCH/work" machine "$root"
 
+# Before the checkout is there, which may be in one of these.
+mount -t tmpfs -o mode=0755 run "$root/run"
+mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+
 for place in $SHARED; do
   mkdir -p "$root$place"
   mount --rbind "$place" "$root$place"
@@ -41,8 +45,6 @@ mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
-mount -t tmpfs -o mode=0755 run "$root/run"
-mount -t tmpfs -o mode=1777 tmp "$root/tmp"
 ln -sf "$(dirname "$(realpath "$0")")/systemctl" "$root/usr/local/bin/systemctl"
 
 cd "$root"

@@ -29,12 +29,20 @@ _LOGS = Path("/var/log")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _REAP_EVERY_S = 0.5
 
-# Mounts of the service alone, then the privileges go: $1 is "strict" and $2 "private", or neither;
-# the directories that stay writable follow, up to "--".
+_CHECKOUT = Path(__file__).parents[2]
+
+# Mounts of the service alone, then the privileges go: $1 is "strict" and $2 "private", or neither,
+# and $3 the checkout, which may lie in /tmp; the directories that stay writable follow, up to "--".
 _SANDBOX = """
-protect=$1 tmp=$2; shift 2
+protect=$1 tmp=$2 checkout=$3; shift 3
 while [ "$1" != -- ]; do mount --bind "$1" "$1"; shift; done; shift
-[ "$tmp" != private ] || mount -t tmpfs -o mode=1777 tmp /tmp
+if [ "$tmp" = private ]; then
+  mount --bind "$checkout" /mnt
+  mount -t tmpfs -o mode=1777 tmp /tmp
+  (umask 0022; mkdir -p "$checkout")
+  mount --bind /mnt "$checkout"
+  umount /mnt
+fi
 [ "$protect" != strict ] || mount -o remount,bind,ro /
 exec "$@"
 """
@@ -163,6 +171,7 @@ def _sandbox(unit: Unit) -> list[str]:
         *("unshare", "--mount", "--propagation", "private", "sh", "-euc", _SANDBOX, "sh"),
         "strict" if unit.read_only_system else "no",
         "private" if unit.private_tmp else "no",
+        str(_CHECKOUT),
         *map(str, (*unit.state_directories, *unit.runtime_directories)),
         "--",
         *("setpriv", f"--reuid={unit.user}", f"--regid={unit.group}", "--init-groups"),
