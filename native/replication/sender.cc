@@ -94,8 +94,8 @@ Outcome Sender::send_batch() {
     batch.transactions = header.transactions;
     return append(encoder_.finish(), batch);
   } catch (const std::bad_alloc&) {
+    // Perhaps only after the last part was sent: what became of it is left to the next leader.
     failure_ = Outcome::of(Status::failed, "no memory to make a log entry");
-    failure_->unsent = true;
     return *failure_;
   }
 }
