@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from aurora_store.cli.output import json_option, print_json, print_table, show_progress
+from aurora_store.cli.output import json_option, print_checked, print_table, show_progress
 
 
 @click.command()
@@ -62,14 +62,7 @@ def demo(
             result = run(options, progress)
     except TraceError as exc:
         raise click.UsageError(str(exc)) from exc
-    if as_json:
-        print_json(result)
-    else:
-        _print(result)
-    if not result["ok"]:
-        for difference in result["differences"]:
-            click.echo(f"Error: {difference}", err=True)
-        raise click.exceptions.Exit(1)
+    print_checked(result, _print, as_json=as_json)
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from aurora_store.cli.output import json_option, print_json, print_table, show_progress
+from aurora_store.cli.output import json_option, print_checked, print_table, show_progress
 
 _STEPS = {
     "detection": "detection",
@@ -48,14 +48,7 @@ def demo_framework(kills: int, session_timeout: float, as_json: bool) -> None:
     options = Options(kills=kills, session_timeout=session_timeout)
     with show_progress(STEPS) as progress:
         result = run(options, progress)
-    if as_json:
-        print_json(result)
-    else:
-        _print(result)
-    if not result["ok"]:
-        for difference in result["differences"]:
-            click.echo(f"Error: {difference}", err=True)
-        raise click.exceptions.Exit(1)
+    print_checked(result, _print, as_json=as_json)
 
 
 def _print(result: dict[str, Any]) -> None:

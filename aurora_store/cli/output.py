@@ -55,6 +55,25 @@ def draw_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     return table
 
 
+def print_checked(
+    result: dict[str, Any], show: Callable[[dict[str, Any]], None], *, as_json: bool
+) -> None:
+    """Print what a demonstration came to; exit code 1 if not all that must hold did.
+
+    Args:
+        result: with ``ok`` and ``differences``, one text for each thing that does not hold.
+        show: prints it for people.
+    """
+    if as_json:
+        print_json(result)
+    else:
+        show(result)
+    if not result["ok"]:
+        for difference in result["differences"]:
+            click.echo(f"Error: {difference}", err=True)
+        raise click.exceptions.Exit(1)
+
+
 @contextmanager
 def show_progress(texts: Mapping[str, str]) -> Iterator[Progress]:
     """Show the progress of a job of several steps on stderr while the block runs.
