@@ -51,11 +51,11 @@ def mesos(*tasks: dict[str, str], ids: tuple[str, ...] = ("F",)) -> dict[str, An
         ({"recomputed": 2}, ["three's pages do not match its checksum"]),
         ({"checksum": 2, "recomputed": 2}, ["the checksums of equal versions differ"]),
         ({"version": 8}, ["the replicas are at different versions"]),
-        ({"state": "leading"}, ["one was to lead alone, and one, three does"]),
+        ({"state": "leading"}, ["one was to lead, and one, three does"]),
     ],
 )
 def test_replicas(changes: dict[str, Any], complaint: list[str]) -> None:
-    assert wrong_with_replicas("one", reports(**changes)) == complaint
+    assert wrong_with_replicas(reports(**changes)) == complaint
 
 
 @pytest.mark.parametrize(
