@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from aurora_store import __version__, driver
+from aurora_store.batch import Batch
 from aurora_store.dialect import create_engine
 from aurora_store.errors import (
     Corrupt,
@@ -214,6 +215,10 @@ class Store:
     def read_session(self, **options: Any) -> Session:
         """An ORM session that reads."""
         return Session(self._read_engine, **options)
+
+    def batch(self, *, limit: int = 1000) -> Batch:
+        """Runs small units of work together, at most `limit` in a transaction: see `Batch`."""
+        return Batch(self, limit=limit)
 
     # ---- waiting and looking ----
 
