@@ -9,8 +9,17 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from aurora_store.status import LeadTiming, State, Status
     from aurora_store.store import Store
+    from aurora_store.tokens import TokenOutcome, new_token
 
-__all__ = ["LeadTiming", "State", "Status", "Store", "__version__"]
+__all__ = [
+    "LeadTiming",
+    "State",
+    "Status",
+    "Store",
+    "TokenOutcome",
+    "__version__",
+    "new_token",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,4 +32,8 @@ def __getattr__(name: str) -> Any:
         from aurora_store import status
 
         return getattr(status, name)
+    if name in ("TokenOutcome", "new_token"):
+        from aurora_store import tokens
+
+        return getattr(tokens, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -111,6 +111,24 @@ class LogTruncated(StoreError):
     exit_code = 20
 
 
+class AlreadyCommitted(StoreError):
+    """A transaction with this token is in the log: nothing was run, there is nothing to do."""
+
+    exit_code = 25
+
+
+class TokenRefused(StoreError):
+    """The token was settled as not committed: nothing was run, use a new token."""
+
+    exit_code = 26
+
+
+class TokenExpired(StoreError):
+    """What became of transactions with tokens that old was forgotten: look for the effect."""
+
+    exit_code = 27
+
+
 class ElectionUnavailable(StoreError):
     """ZooKeeper cannot be reached or used for the election: nothing was changed, retry later."""
 

@@ -16,12 +16,13 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
-from aurora_store import __version__, driver
+from aurora_store import __version__, driver, tokens
 from aurora_store.batch import Batch
 from aurora_store.dialect import create_engine
 from aurora_store.errors import (
@@ -190,17 +191,48 @@ class Store:
         return self._read_engine
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self, *, token: str | None = None) -> Iterator[Connection]:
         """A transaction that writes; durable on a quorum when the block has ended.
+
+        Args:
+            token: makes it happen once, see `aurora_store.tokens`; from `aurora_store.new_token`.
 
         Raises:
             NotLeader: nothing was written, ask the leader.
             WriterBusy: nothing was written, retry.
             LeadershipLost: certainly not in the log.
             CommitOutcomeUnknown: no next leader has settled it within another `append_timeout`.
+            AlreadyCommitted: a transaction with this token is in the log; nothing was run.
+            TokenRefused, TokenExpired: nothing was run either.
         """
-        with self._engine.begin() as connection:
-            yield connection
+        if token is None:
+            with self._engine.begin() as connection:
+                yield connection
+        else:
+            with tokens.transaction(self, token) as connection:
+                yield connection
+
+    def outcome(self, token: str) -> tokens.TokenOutcome:
+        """What became of the transaction with this token: certain, and the same for ever.
+
+        Any replica tells an answer that it has applied. One that has none is given by the leader
+        alone: `NOT_COMMITTED`, and by a commit. Attempts that are still under way are refused from
+        then on, so run the transaction again with a new token.
+
+        Raises:
+            NotLeader: this replica does not know, ask the leader; or leadership was lost meanwhile.
+            TokenExpired: it was forgotten.
+            WriterBusy, LogUnavailable, StoreClosed: ask again later.
+        """
+        return tokens.outcome(self, token)
+
+    def expire_tokens(self, older_than: timedelta) -> int:
+        """Forgets tokens made longer ago than that; returns how many. On the leader.
+
+        In transactions of 10,000 tokens at most. Whoever comes with an older one later gets
+        `TokenExpired`.
+        """
+        return tokens.expire(self, older_than)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

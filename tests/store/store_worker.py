@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from aurora_store import Store
+from aurora_store import Store, new_token
 from aurora_store.errors import CommitOutcomeUnknown, StoreError
 
 _store: Store | None = None
@@ -153,3 +153,35 @@ def stop_writing() -> dict[str, Any]:
     for thread in _bank:
         thread.join(30)
     return written()
+
+
+def insert_with_token(token: str, statement: str) -> None:
+    with _opened().begin(token=token) as connection:
+        connection.execute(text(statement))
+
+
+def outcome(token: str) -> str:
+    return _opened().outcome(token).value
+
+
+def start_tokens(writers: int, journal: str) -> None:
+    """Inserts one row per token, until stopped or refused.
+
+    Each token goes into the file `journal` before it is used, and again with `ok` once it was
+    acknowledged; the file survives kill -9.
+    """
+    file = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    _stopping.clear()
+
+    def write() -> None:
+        while not _stopping.is_set():
+            token = new_token()
+            os.write(file, f"{token} \n".encode())
+            try:
+                insert_with_token(token, f"INSERT INTO used VALUES ('{token}')")
+            except StoreError:
+                return
+            os.write(file, f"{token} ok\n".encode())
+
+    for _ in range(writers):
+        threading.Thread(target=write, daemon=True).start()
