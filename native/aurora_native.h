@@ -129,6 +129,11 @@ void aur_log_beginning(aur_log* log, double timeout_s, aur_outcome* outcome);
 void aur_log_ending(aur_log* log, double timeout_s, aur_outcome* outcome);
 void aur_log_catchup(aur_log* log, double timeout_s, aur_outcome* outcome);
 
+/* Gives the disk space of truncated entries back; appends go on meanwhile. AUR_NO_ANSWER: it goes on
+ * by itself. AUR_FAILED where aur_log_can_compact() is 0: this libmesos does not show its LevelDB. */
+void aur_log_compact(aur_log* log, double timeout_s, aur_outcome* outcome);
+int aur_log_can_compact(const aur_log* log);
+
 /* A list of entries, owned by whoever got it. */
 typedef struct aur_entries aur_entries;
 size_t aur_entries_count(const aur_entries* entries);

@@ -81,6 +81,7 @@ def info(explicit: Path | None, as_json: bool) -> None:
                 "abi": found.abi,
                 "symbols": len(needed_symbols()),
                 "tls": found.tls,
+                "compacts": found.compacts,
                 "passed_over": list(found.passed_over),
             }
         )
@@ -92,6 +93,7 @@ def info(explicit: Path | None, as_json: bool) -> None:
         ("C++ ABI", found.abi),
         ("symbols", f"all {len(needed_symbols())} needed ones"),
         ("TLS", "available" if found.tls else "not available"),
+        ("compaction", "while running" if found.compacts else "only when a replica restarts"),
     ]
     rows += [("passed over", reason) for reason in found.passed_over]
     print_table(("property", "value"), rows)

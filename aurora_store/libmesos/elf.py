@@ -15,7 +15,7 @@ from typing import Protocol
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
-from aurora_store.libmesos.symbols import needed_symbols
+from aurora_store.libmesos.symbols import compaction_symbols, needed_symbols
 
 _LOG_DESTRUCTOR = "_ZN5mesos3log3LogD1Ev"
 _APPEND_OLD_STRING = "_ZN5mesos3log3Log6Writer6appendERKSs"
@@ -44,6 +44,9 @@ class Inspection:
 
     tls: bool
     """Whether libprocess of this build can speak TLS."""
+
+    compacts: bool
+    """Whether a log can give the space of truncated entries back while it runs."""
 
 
 def inspect(path: Path) -> Inspection:
@@ -96,6 +99,9 @@ def _inspect(data: mmap.mmap) -> Inspection:
         version=_version(elf, dynamic, data),
         abi="cxx11",
         tls=any(library.startswith("libssl.") for library in libraries),
+        compacts=all(
+            symbols.get_symbol(name) is not None for name in compaction_symbols().values()
+        ),
     )
 
 

@@ -50,6 +50,10 @@ class Libmesos:
     tls: bool
     """Whether it can speak TLS between replicas. The fetched one cannot."""
 
+    compacts: bool
+    """Whether a log can give the space of truncated entries back while it runs; otherwise only
+    opening its directory does."""
+
     passed_over: tuple[str, ...] = ()
     """Libraries of the system that came first and cannot be used, with the reason."""
 
@@ -117,7 +121,9 @@ def _libmesos(
     path: Path, rule: str, seen: Inspection, passed_over: tuple[str, ...] = ()
 ) -> Libmesos:
     # The real file: the fetched one looks for its stubs beside the path it was opened by.
-    return Libmesos(path.resolve(), rule, seen.version, seen.abi, seen.tls, passed_over)
+    return Libmesos(
+        path.resolve(), rule, seen.version, seen.abi, seen.tls, seen.compacts, passed_over
+    )
 
 
 def _usable(path: Path) -> Inspection:

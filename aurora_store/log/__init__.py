@@ -29,6 +29,7 @@ from aurora_store.log.log import Log
 from aurora_store.log.members import Address, Peer, ZooKeeperAddress
 from aurora_store.log.outcomes import (
     AppendOutcomeUnknown,
+    CannotCompact,
     LogFailed,
     NoAnswer,
     NotElected,
@@ -41,6 +42,7 @@ from aurora_store.log.stream import Progress, Stream
 __all__ = [
     "Address",
     "AppendOutcomeUnknown",
+    "CannotCompact",
     "Entry",
     "Log",
     "LogFailed",

@@ -6,6 +6,7 @@ process that has it open.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -48,6 +49,16 @@ def check_directory(directory: Path) -> bool:
     _check_lock(directory)
     _check_writable(directory)
     return _check_database(directory, names)
+
+
+def disk_usage(directory: Path) -> int:
+    """The bytes of all files in `directory`; those that vanish meanwhile do not count."""
+    total = 0
+    with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                total += entry.stat(follow_symlinks=False).st_size
+    return total
 
 
 def _check_lock(directory: Path) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 from aurora_store.errors import LogUnavailable, StoreClosed
 from aurora_store.log import runtime
-from aurora_store.log.directory import check_directory
+from aurora_store.log.directory import check_directory, disk_usage
 from aurora_store.log.members import Address, Peer, ZooKeeperAddress, quorum_of
-from aurora_store.log.outcomes import NoAnswer, fail
+from aurora_store.log.outcomes import CannotCompact, NoAnswer, fail
 from aurora_store.log.position import Entry, Position
 from aurora_store.log.stream import Progress, Stream, take_entries
 from aurora_store.native import Outcome, c_text, call, ffi, lib
@@ -247,6 +247,38 @@ class Log:
         stream = Stream(self, from_=from_, to=to, window_bytes=window_bytes, progress=progress)
         self._streams.add(stream)
         return stream
+
+    # ---- its disk ----
+
+    @property
+    def can_compact(self) -> bool:
+        """Whether `compact` works with this libmesos; otherwise only opening the log compacts."""
+        return bool(lib.aur_log_can_compact(self.handle))
+
+    def compact(self, *, timeout: float = 600.0) -> Position:
+        """Gives the disk space of truncated entries back, while appends go on.
+
+        Of this replica alone: each has to do it for its own directory, once it has learned of the
+        truncation.
+
+        Returns:
+            The beginning of the log up to which nothing is left on the disk.
+
+        Raises:
+            CannotCompact: not with this libmesos: restart the replica, opening it compacts.
+            NoAnswer: it takes longer than `timeout` seconds, and goes on.
+        """
+        if not self.can_compact:
+            raise CannotCompact(
+                f"cannot compact the log in {self.directory}: this libmesos does not show its"
+                " LevelDB",
+                hint="restart the replica: opening its directory compacts it",
+            )
+        return self._position(lib.aur_log_compact, timeout, doing="compact")
+
+    def disk_usage(self) -> int:
+        """The bytes of all files in its directory."""
+        return disk_usage(self.directory)
 
     # ---- closing ----
 

@@ -44,6 +44,10 @@ class PositionPending(LogUnavailable):
     """The local replica does not know yet whether a position is agreed: wait, or use a stream."""
 
 
+class CannotCompact(LogUnavailable):
+    """This libmesos does not let its disk be compacted while it runs: restart the replica."""
+
+
 def fail(outcome: Outcome, doing: str, *, writing: bool = False) -> NoReturn:
     """Raises the exception for an outcome that is no result.
 

@@ -152,6 +152,12 @@ void aur_log_catchup(aur_log* log, double timeout_s, aur_outcome* outcome) {
   guard(outcome, [&] { return log->log->catchup(aurora::deadline_after(timeout_s)); });
 }
 
+void aur_log_compact(aur_log* log, double timeout_s, aur_outcome* outcome) {
+  guard(outcome, [&] { return log->log->compact(aurora::deadline_after(timeout_s)); });
+}
+
+int aur_log_can_compact(const aur_log* log) { return log->log->compacts() ? 1 : 0; }
+
 aur_entries* aur_log_read(aur_log* log, uint64_t from, uint64_t to, double timeout_s,
                           aur_outcome* outcome) {
   return entries_of(outcome, [&](std::list<aurora::Entry>* entries) {

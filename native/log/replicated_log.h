@@ -90,6 +90,12 @@ class ReplicatedLog {
   // complete now. Scans from the beginning of the log: costly on a long one.
   virtual Outcome catchup(Deadline deadline) = 0;
 
+  // Gives the disk space of truncated entries back, while everything else goes on. ok: `position` is
+  // the beginning that it went up to. no_answer: it goes on by itself. A log that keeps nothing of
+  // them has nothing to do; one that cannot do it answers `failed`, and compacts() is false.
+  virtual Outcome compact(Deadline deadline) { return beginning(deadline); }
+  virtual bool compacts() const { return true; }
+
   // Ends every call under way with `closed`, and every later one. Idempotent; returns when no
   // call is inside any more.
   virtual void close() = 0;

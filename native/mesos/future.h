@@ -31,12 +31,15 @@ class Waiter {
     if (Clock::now() - deadline > kLate) changed_.wait_for(lock, kGrace, over);
   }
 
-  bool cancelled() const {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return cancelled_;
-  }
+  bool finished() const { return get(finished_); }
+  bool cancelled() const { return get(cancelled_); }
 
  private:
+  bool get(const bool& flag) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return flag;
+  }
+
   void set(bool* flag) {
     const std::lock_guard<std::mutex> lock(mutex_);
     *flag = true;

@@ -1,7 +1,6 @@
 #include "mesos/mesos_log.h"
 
 #include <algorithm>
-#include <future>
 #include <optional>
 #include <random>
 #include <sys/statvfs.h>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "mesos/future.h"
+#include "mesos/leveldb.h"
 #include "mesos/runtime.h"
 
 namespace aurora {
@@ -158,18 +158,24 @@ MesosLog::MesosLog(const MesosLogOptions& options, Peers peers)
   if (!options.zk_servers.empty()) {
     const abi::Option<abi::Authentication> nobody;
     const abi::Option<abi::Authentication> somebody({"digest", options.zk_credentials});
+    const LevelDbFinder finder;
     libmesos().log_new_zookeeper(&objects_->log, options.quorum, options.directory,
                                  options.zk_servers,
                                  abi::Duration{options.zk_session_timeout.count()},
                                  options.zk_znode,
                                  options.zk_credentials.empty() ? nobody : somebody,
                                  options.auto_initialize, prefix);
+    database_ = finder.found();
     start();
     return;
   }
   objects_->log.process = ::operator new(abi::kLogProcessSize);
-  libmesos().log_process_new_static(objects_->log.process, quorum_, options.directory,
-                                    &peers_.all(), options.auto_initialize, prefix);
+  {
+    const LevelDbFinder finder;
+    libmesos().log_process_new_static(objects_->log.process, quorum_, options.directory,
+                                      &peers_.all(), options.auto_initialize, prefix);
+    database_ = finder.found();
+  }
   if (peers_.others() == 0) {
     spawn_and_start();
   } else {
@@ -361,6 +367,39 @@ Outcome MesosLog::catchup(Deadline deadline) {
   return begin.ok() && begin.position > 0 ? Outcome::at(begin.position - 1) : begin;
 }
 
+Outcome MesosLog::compact(Deadline deadline) {
+  const Visit visit(*this, deadline);
+  if (!visit.outcome.ok()) return visit.outcome;
+  if (database_ == nullptr) {
+    return Outcome::of(Status::failed,
+                       "not supported by this libmesos, which does not show its LevelDB: restart "
+                       "the replica, opening its directory compacts it");
+  }
+  Outcome begin = position_of(libmesos().reader_beginning(&objects_->reader), deadline);
+  if (!begin.ok()) return begin;
+  const auto waiter = std::make_shared<Waiter>();
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (closing_) return closed();
+  std::packaged_task<void()> work(
+      [database = database_, to = begin.position, stop = stop_compacting_, waiter,
+       before = compaction_] {
+        if (before.valid()) before.wait();
+        compact_leveldb(database, to, *stop);
+        if (!*stop) waiter->finish();
+      });
+  std::shared_future<void> done = work.get_future().share();
+  std::thread(std::move(work)).detach();  // if it throws, the log knows nothing of it
+  compaction_ = std::move(done);
+  waiters_.insert(waiter.get());
+  lock.unlock();
+  waiter->wait(deadline);
+  lock.lock();
+  waiters_.erase(waiter.get());
+  if (waiter->finished()) return begin;
+  if (closing_) return closed();
+  return Outcome::of(Status::no_answer, "it takes longer, and goes on");
+}
+
 void MesosLog::close() {
   {
     std::unique_lock<std::mutex> lock(mutex_);
@@ -369,16 +408,20 @@ void MesosLog::close() {
       return;
     }
     closing_ = true;
+    *stop_compacting_ = true;
     for (Waiter* waiter : waiters_) waiter->cancel();
     changed_.notify_all();
     turn_ends_.notify_all();
     changed_.wait(lock, [this] { return inside_ == 0; });
   }
   if (companion_.joinable()) companion_.join();
-  // libmesos waits in here for its actors to end; a thread of its own may do so for longer.
-  std::packaged_task<void()> destroy([objects = std::move(objects_)]() mutable {
-    objects.reset();
-  });
+  // libmesos waits in here for its actors to end, and LevelDB must outlive a compaction; a thread of
+  // its own may do so for longer.
+  std::packaged_task<void()> destroy(
+      [objects = std::move(objects_), compaction = compaction_]() mutable {
+        if (compaction.valid()) compaction.wait();
+        objects.reset();
+      });
   const std::future<void> destroyed = destroy.get_future();
   std::thread(std::move(destroy)).detach();
   destroyed.wait_for(kDestroyWithin);

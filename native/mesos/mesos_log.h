@@ -13,13 +13,17 @@
 //   - Connections to static peers are kept alive (peers.h).
 //   - A new replica with static peers waits until theirs run before it starts its recovery: the
 //     first request would be lost, and is repeated after ten seconds only.
+//   - Truncated entries are made to leave the disk (leveldb.h); a compaction under way keeps the
+//     log's objects alive.
 //   - Reader and Writer go before the Log, whose destructor waits for them for ever.
 //
 // An unusable directory ends the process (libmesos calls exit): aurora_store/log/directory.py looks
 // at it first.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -63,6 +67,8 @@ class MesosLog final : public ReplicatedLog {
   Outcome ending(Deadline deadline) override;
   Outcome read(Position from, Position to, std::list<Entry>* entries, Deadline deadline) override;
   Outcome catchup(Deadline deadline) override;
+  Outcome compact(Deadline deadline) override;
+  bool compacts() const override { return database_ != nullptr; }
 
   // What libmesos holds is given back in the background if that takes longer than a few seconds.
   void close() override;
@@ -92,6 +98,7 @@ class MesosLog final : public ReplicatedLog {
   const Peers peers_;
   const bool new_replica_;
   std::unique_ptr<Objects> objects_;  // released by the first close(), after every call has left
+  void* database_ = nullptr;          // lives as long as objects_; null: not found (leveldb.h)
   std::thread companion_;             // of static peers; joined by the first close()
 
   std::mutex mutex_;
@@ -103,6 +110,9 @@ class MesosLog final : public ReplicatedLog {
   int inside_ = 0;                   // guarded by mutex_: calls under way
   bool writing_ = false;             // guarded by mutex_: a call of the writer is under way
   bool elected_ = false;             // guarded by mutex_
+  const std::shared_ptr<std::atomic<bool>> stop_compacting_ =
+      std::make_shared<std::atomic<bool>>(false);
+  std::shared_future<void> compaction_;  // guarded by mutex_: the last one begun
   Position end_ = 0;                 // guarded by mutex_: last position known to the elected writer
   std::set<Waiter*> waiters_;        // guarded by mutex_
 };

@@ -21,6 +21,7 @@ def test_info_tells_which_library_is_used_and_why(runner: CliRunner, libmesos_pa
     assert rows["version"] == "1.11.0"
     assert rows["C++ ABI"] == "cxx11"
     assert rows["TLS"] == "not available"
+    assert rows["compaction"] == "while running"
 
 
 def test_info_is_one_json_document_when_wanted(runner: CliRunner, libmesos_path: Path) -> None:
@@ -35,6 +36,7 @@ def test_info_is_one_json_document_when_wanted(runner: CliRunner, libmesos_path:
         "version": "1.11.0",
         "abi": "cxx11",
         "tls": False,
+        "compacts": True,
         "passed_over": [],
     }
 

@@ -17,7 +17,9 @@ from aurora_store.libmesos.symbols import needed_symbols
 
 
 def test_official_library_is_cxx11_without_tls_and_tells_its_version(libmesos_path: Path) -> None:
-    assert inspect(libmesos_path) == Inspection(version="1.11.0", abi="cxx11", tls=False)
+    assert inspect(libmesos_path) == Inspection(
+        version="1.11.0", abi="cxx11", tls=False, compacts=True
+    )
 
 
 def test_inspection_does_not_scan_all_symbols(libmesos_path: Path) -> None:

@@ -115,3 +115,15 @@ def fork() -> int:
         finally:
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def compact(timeout: float = 60.0) -> int:
+    return int(_logs[_UNNAMED].compact(timeout=timeout))
+
+
+def can_compact() -> bool:
+    return _logs[_UNNAMED].can_compact
+
+
+def disk_usage() -> int:
+    return _logs[_UNNAMED].disk_usage()
