@@ -32,14 +32,14 @@ class NativeConnection:
     """One `aur_connection`. Used by one thread at a time, as the SQLite connection it serves.
 
     Args:
-        store: the `aur_store*` it is to read and write.
+        database: the `aur_database*` it is to read and write.
         read_only: it never takes the write lock.
     """
 
     __slots__ = ("_handle", "_outcome", "id")
 
-    def __init__(self, store: Any, *, read_only: bool) -> None:
-        handle = _lib.aur_connection_new(store, int(read_only))
+    def __init__(self, database: Any, *, read_only: bool) -> None:
+        handle = _lib.aur_connection_new(database, int(read_only))
         if handle == _ffi.NULL:
             raise MemoryError("no memory for a connection")
         self._handle = _ffi.gc(handle, _lib.aur_connection_free)

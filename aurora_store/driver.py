@@ -101,12 +101,12 @@ class StoreHandle:
     """What connections need of an opened store.
 
     Attributes:
-        store: its `aur_store*`.
+        database: its `aur_database*`.
         begin_timeout_s: how long a transaction waits in line for the write lock.
         commit_timeout_s: how long a commit waits for a quorum.
     """
 
-    store: Any
+    database: Any
     begin_timeout_s: float = 30.0
     commit_timeout_s: float = math.inf
 
@@ -190,7 +190,7 @@ class Connection(dbapi2.Connection):  # type: ignore[misc]
         self.autocommit_statements = False
         self.commit_position = 0  # a log position that includes the last commit
         self._undecided = False
-        self._native: Final = _connection.NativeConnection(handle.store, read_only=read_only)
+        self._native: Final = _connection.NativeConnection(handle.database, read_only=read_only)
         super().__init__(
             f"file:aurora?vfs=aurora&connection={self._native.id}",
             uri=True,

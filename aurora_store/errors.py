@@ -99,6 +99,10 @@ class Corrupt(StoreError):
     exit_code = 3
 
 
+class ForeignEntry(Corrupt):
+    """A log entry that another application wrote: this is not, or not only, a store's log."""
+
+
 class FormatTooNew(StoreError):
     """A log entry was written by a newer release: upgrade this replica. Nothing was skipped."""
 

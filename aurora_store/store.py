@@ -34,6 +34,7 @@ from aurora_store.errors import (
     StoreClosed,
     WaitTimeout,
 )
+from aurora_store.image import Image
 from aurora_store.log import Log, Position
 from aurora_store.native import Outcome, c_text, call, ffi, lib
 from aurora_store.status import LeadTiming, State, Status, read_status, state_of
@@ -78,7 +79,9 @@ class Store:
         if native == ffi.NULL:
             raise MemoryError("no memory for a store")
         self._native = ffi.gc(native, lib.aur_store_free)
-        handle = driver.StoreHandle(self._native, begin_timeout_s=begin_timeout)
+        handle = driver.StoreHandle(
+            lib.aur_store_database(self._native), begin_timeout_s=begin_timeout
+        )
         driver.register(self.name, handle)
         pool: dict[str, Any] = {"pool_size": _POOL_SIZE, "max_overflow": _MAX_OVERFLOW}
         self._engine = create_engine(handle, **pool)
@@ -251,6 +254,14 @@ class Store:
     def batch(self, *, limit: int = 1000) -> Batch:
         """Runs small units of work together, at most `limit` in a transaction: see `Batch`."""
         return Batch(self, limit=limit)
+
+    def image(self) -> Image:
+        """Holds the durable version of now, to copy it; nobody waits. Close it when done.
+
+        Raises:
+            LogUnavailable: this replica is still loading, or its copy failed a check.
+        """
+        return Image(lib.aur_store_database(self._native))
 
     # ---- waiting and looking ----
 

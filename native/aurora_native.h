@@ -44,7 +44,8 @@ enum {
   AUR_PENDING = 7,
   AUR_END = 8,
   AUR_CORRUPT = 9,
-  AUR_TOO_NEW = 10
+  AUR_TOO_NEW = 10,
+  AUR_NOT_OURS = 11 /* of aur_record_* and aur_replay_* alone: another application's entry */
 };
 
 enum {
@@ -288,13 +289,17 @@ void aur_store_step_down(aur_store* store, double timeout_s, aur_outcome* outcom
 /* Recomputes the checksum over every page of the durable version, to hold against the rolling one. */
 uint64_t aur_store_recompute_checksum(aur_store* store, uint64_t* rolling);
 
+/* The pages of a store or a replay, for connections and images. Valid as long as its owner. */
+typedef struct aur_database aur_database;
+aur_database* aur_store_database(aur_store* store);
+
 /* ---- SQLite connections (sqlite/) ---------------------------------------------------------- */
 
 /* The side of a SQLite connection that belongs to the VFS. Open the database as
  * file:aurora?vfs=aurora&connection=ID with ID = aur_connection_id, once, after the VFS was
  * registered by loading this very module as a SQLite extension (sqlite3_extension_init). */
 typedef struct aur_connection aur_connection;
-aur_connection* aur_connection_new(aur_store* store, int32_t read_only);
+aur_connection* aur_connection_new(aur_database* database, int32_t read_only);
 void aur_connection_free(aur_connection* connection); /* after the SQLite connection was closed */
 uint64_t aur_connection_id(aur_connection* connection);
 
@@ -318,6 +323,99 @@ void aur_connection_refusal(aur_connection* connection, aur_outcome* outcome);
 
 /* 1 if the connection must be closed and a new one opened: it has seen what was taken back. */
 int aur_connection_stale(aur_connection* connection);
+
+/* ---- entries, without a log (records/) ------------------------------------------------------ */
+
+/* What an entry says of itself; docs/log-format.md has the fields and the kinds. */
+typedef struct {
+  int32_t kind;
+  int32_t compressed;
+  uint64_t epoch;
+  uint64_t first_version;
+  uint64_t last_version;
+  uint64_t checksum_before;
+  uint64_t checksum_after;
+  uint64_t time_us;
+  uint32_t page_count;
+  uint32_t part;
+  uint32_t transactions;
+  uint32_t body_size;        /* before compression */
+} aur_record;
+
+/* AUR_NOT_OURS, AUR_TOO_NEW or AUR_CORRUPT with a reason: `record` is left alone. */
+void aur_record_header(const char* data, size_t size, aur_record* record, aur_outcome* outcome);
+
+typedef struct {
+  char host[256];
+  char software[256];
+  char instance[256];
+  char schema[256];
+} aur_leader;
+
+/* Of a leader entry; AUR_CORRUPT for another kind. */
+void aur_record_leader(const char* data, size_t size, aur_leader* leader, aur_outcome* outcome);
+
+typedef struct {
+  uint32_t number;
+  int32_t change;            /* 0 full, 1 patch, 2 absent */
+  uint32_t size;             /* bytes in the entry, before compression */
+} aur_page_change;
+
+/* The pages that an entry changes, ascending: writes up to `capacity`, returns how many there are.
+ * None in an entry of a kind without pages. */
+size_t aur_record_pages(const char* data, size_t size, aur_page_change* pages, size_t capacity,
+                        aur_outcome* outcome);
+
+/* ---- a database fed by hand (replication/replay.h) ------------------------------------------ */
+
+typedef struct aur_replay aur_replay;
+
+typedef struct {
+  uint64_t position;         /* of the last entry applied */
+  uint64_t next;             /* where to go on */
+  uint64_t epoch;
+  uint64_t version;
+  uint32_t page_count;
+  uint64_t checksum;
+  uint64_t time_us;          /* of the last entry applied */
+  uint64_t leader_position;
+  aur_leader leader;
+} aur_replay_info;
+
+aur_replay* aur_replay_new(void); /* null: no memory */
+void aur_replay_free(aur_replay* replay); /* its images and connections go on */
+
+/* Entries in ascending order of position, from the beginning of the log. AUR_NOT_OURS, AUR_TOO_NEW,
+ * AUR_CORRUPT: it does not fit, and nothing has changed. */
+void aur_replay_apply(aur_replay* replay, uint64_t position, const char* data, size_t size,
+                      aur_outcome* outcome);
+void aur_replay_get_info(aur_replay* replay, aur_replay_info* info);
+
+/* For connections that read; readable from the beginning on. */
+aur_database* aur_replay_database(aur_replay* replay);
+
+/* ---- a durable version, held (pages/image.h) ------------------------------------------------ */
+
+typedef struct aur_image aur_image;
+
+typedef struct {
+  uint64_t position;         /* of the entry that completed this version; 0 with version 0 */
+  uint64_t time_us;          /* the leader's clock in it */
+  uint64_t epoch;
+  uint64_t version;
+  uint64_t checksum;
+  uint32_t page_count;
+} aur_image_info;
+
+/* Holds the durable version of now until it is freed; whoever writes goes on. Null and
+ * AUR_REFUSED_NOT_READABLE or _CLOSED. */
+aur_image* aur_image_open(aur_database* database, aur_outcome* outcome);
+void aur_image_free(aur_image* image);
+void aur_image_get_info(aur_image* image, aur_image_info* info);
+
+/* Copies up to `count` pages of 4096 bytes from `first_page` (1, 2 ...) on; returns how many there
+ * were before the end. Absent pages are zeros. */
+size_t aur_image_read(aur_image* image, uint32_t first_page, size_t count, char* buffer);
 
 /* ---- a Mesos cluster for development (dev/) ------------------------------------------------ */
 

@@ -22,10 +22,10 @@ void answer(aur_outcome* outcome, aurora::Refusal if_thrown, Call call) {
 
 extern "C" {
 
-aur_connection* aur_connection_new(aur_store* store, int32_t read_only) {
+aur_connection* aur_connection_new(aur_database* database, int32_t read_only) {
   try {
     return new aur_connection{
-        std::make_shared<aurora::Connection>(aurora::database_of(store), read_only != 0)};
+        std::make_shared<aurora::Connection>(database->database, read_only != 0)};
   } catch (...) {
     return nullptr;
   }

@@ -15,9 +15,11 @@ struct aur_log {
   std::shared_ptr<aurora::ReplicatedLog> log;
 };
 
-namespace aurora {
+struct aur_database {
+  std::shared_ptr<aurora::Database> database;
+};
 
-std::shared_ptr<Database> database_of(aur_store* store);  // capi/store.cc
+namespace aurora {
 
 inline std::string text(const char* value) { return value != nullptr ? value : ""; }
 

@@ -6,7 +6,11 @@
 #include "replication/replica.h"
 
 struct aur_store {
+  aur_store(std::shared_ptr<aurora::ReplicatedLog> log, aurora::Replica::Options options)
+      : replica(std::move(log), std::move(options)), database{replica.database()} {}
+
   aurora::Replica replica;
+  aur_database database;
 };
 
 namespace {
@@ -33,10 +37,6 @@ void copy(aur_latency* target, const aurora::Latency& latency) {
 
 static_assert(aurora::Latency::kBuckets == AUR_LATENCY_BUCKETS);
 
-namespace aurora {
-std::shared_ptr<Database> database_of(aur_store* store) { return store->replica.database(); }
-}  // namespace aurora
-
 extern "C" {
 
 aur_store* aur_store_open(aur_log* log, const aur_store_options* options) {
@@ -49,7 +49,7 @@ aur_store* aur_store_open(aur_log* log, const aur_store_options* options) {
     wanted.identity.host = text(options->host);
     wanted.identity.software = text(options->software);
     wanted.identity.instance = text(options->instance);
-    return new aur_store{{log->log, std::move(wanted)}};
+    return new aur_store(log->log, std::move(wanted));
   } catch (const std::exception&) {
     return nullptr;
   }
@@ -58,6 +58,8 @@ aur_store* aur_store_open(aur_log* log, const aur_store_options* options) {
 void aur_store_close(aur_store* store) { store->replica.close(); }
 
 void aur_store_free(aur_store* store) { delete store; }
+
+aur_database* aur_store_database(aur_store* store) { return &store->database; }
 
 void aur_latency_bounds(uint32_t* bounds_us) {
   std::copy(aurora::Latency::kBounds_us.begin(), aurora::Latency::kBounds_us.end(), bounds_us);
@@ -136,15 +138,8 @@ void aur_store_step_down(aur_store* store, double timeout_s, aur_outcome* outcom
 
 uint64_t aur_store_recompute_checksum(aur_store* store, uint64_t* rolling) {
   const std::shared_ptr<aurora::PageStore> pages = store->replica.database()->store();
-  aurora::Pin* pin = pages->pin(aurora::PageStore::At::durable);
-  aurora::PageStore::Stats stats = pages->stats();
-  // A batch may become durable between the two: hold the checksum of the version that is pinned.
-  while (stats.durable != pin->version) {
-    pages->unpin(pin);
-    pin = pages->pin(aurora::PageStore::At::durable);
-    stats = pages->stats();
-  }
-  *rolling = stats.checksum;
+  aurora::Pin* const pin = pages->pin(aurora::PageStore::At::durable);
+  *rolling = pin->checksum;
   const uint64_t checksum = pages->recompute_checksum(*pin);
   pages->unpin(pin);
   return checksum;

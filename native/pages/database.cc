@@ -342,30 +342,31 @@ bool Database::collect(PageStore::Changes* changes) {
   return true;
 }
 
-void Database::make_durable(Position position, const std::function<void()>& first) {
-  impl_->current_store()->make_durable();  // who is woken next reads what it has written
+void Database::make_durable(const LogMark& mark, const std::function<void()>& first) {
+  impl_->current_store()->make_durable(mark);  // who is woken next reads what it has written
   if (first) first();
   Impl::Answers answers;
   {
     std::lock_guard<std::mutex> lock(impl_->mutex);
     impl_->durable = impl_->sent;
-    impl_->position = position;
-    impl_->answer(impl_->reign, impl_->durable, Verdict{Refusal::none, {}, position}, &answers);
+    impl_->position = mark.position;
+    impl_->answer(impl_->reign, impl_->durable, Verdict{Refusal::none, {}, mark.position},
+                  &answers);
   }
   Impl::give(&answers);
 }
 
 bool Database::apply(std::vector<PagePtr> pages, Version first, Version last,
-                     std::uint32_t page_count, std::uint64_t checksum_after, Position position,
+                     std::uint32_t page_count, std::uint64_t checksum_after, const LogMark& mark,
                      std::string* reason) {
   const std::shared_ptr<PageStore> store = impl_->current_store();
-  if (!store->apply(std::move(pages), first, last, page_count, checksum_after, reason)) {
+  if (!store->apply(std::move(pages), first, last, page_count, checksum_after, mark, reason)) {
     return false;
   }
   std::lock_guard<std::mutex> lock(impl_->mutex);
   assert(impl_->reign == 0);
   impl_->published = impl_->sent = impl_->durable = last;
-  impl_->position = position;
+  impl_->position = mark.position;
   return true;
 }
 

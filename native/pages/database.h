@@ -127,12 +127,11 @@ class Database {
   bool wait_unsent(Deadline deadline);
   void wake();
 
-  // As those of PageStore. `position`: of the entry. make_durable wakes those who wait for it, after
-  // it has called `first`; apply is for a time without a reign, as is replace. One thread at a time.
+  // As those of PageStore. make_durable wakes those who wait for it, after it has called `first`; apply is for a time without a reign, as is replace. One thread at a time.
   bool collect(PageStore::Changes* changes);
-  void make_durable(Position position, const std::function<void()>& first = nullptr);
+  void make_durable(const LogMark& mark, const std::function<void()>& first = nullptr);
   bool apply(std::vector<PagePtr> pages, Version first, Version last, std::uint32_t page_count,
-             std::uint64_t checksum_after, Position position, std::string* reason);
+             std::uint64_t checksum_after, const LogMark& mark, std::string* reason);
 
   // Starts again from an empty page store; views on the old one stay readable in memory.
   void replace();

@@ -74,6 +74,7 @@ struct PageStore::Impl {
 
   mutable std::mutex mutex;        // guards everything below; readers take it to pin and unpin only
   State durable, sent, latest;
+  LogMark mark;                    // of durable
   std::list<Commit> history;       // ascending; those above the floor
   std::list<Commit> taken_back;    // in the order of the rewinds
   Pin* oldest_pin = nullptr;       // pins in the order they were taken: floors ascend
@@ -208,6 +209,8 @@ Pin* PageStore::pin(At at) {
   const Impl::State& state = at == At::durable ? impl_->durable : impl_->latest;
   pin->version = state.version;
   pin->page_count = state.page_count;
+  pin->checksum = state.checksum;
+  pin->mark = impl_->mark;
   pin->floor = impl_->durable.version;
   pin->serial = ++impl_->last_serial;
   pin->doomed.store(false, std::memory_order_relaxed);
@@ -306,8 +309,9 @@ bool PageStore::collect(Changes* changes) {
   return true;
 }
 
-void PageStore::make_durable() {
+void PageStore::make_durable(const LogMark& mark) {
   std::unique_lock<std::mutex> lock(impl_->mutex);
+  impl_->mark = mark;
   impl_->durable = impl_->sent;
   impl_->reclaim(lock);
 }
@@ -338,7 +342,7 @@ std::uint64_t PageStore::rewind() {
 
 bool PageStore::apply(std::vector<PagePtr> pages, Version first, Version last,
                       std::uint32_t page_count, std::uint64_t checksum_after,
-                      std::string* reason) {
+                      const LogMark& mark, std::string* reason) {
   const Impl::State base = impl_->state(&Impl::latest);
   if (first != base.version + 1 || last < first) {
     *reason = "versions " + std::to_string(first) + " to " + std::to_string(last) +
@@ -361,6 +365,7 @@ bool PageStore::apply(std::vector<PagePtr> pages, Version first, Version last,
   std::unique_lock<std::mutex> lock(impl_->mutex);
   impl_->history.splice(impl_->history.end(), staged.commit);
   impl_->durable = impl_->sent = impl_->latest = staged.state;
+  impl_->mark = mark;
   impl_->reclaim(lock);
   return true;
 }

@@ -50,10 +50,24 @@ using PagePtr = std::unique_ptr<Page, PageDeleter>;
 // pages that are not absent.
 std::uint64_t page_hash(PageNumber number, const std::uint8_t* bytes);
 
+// Where in the log a durable version comes from.
+struct LogMark {
+  LogMark() = default;
+  // NOLINTNEXTLINE: implicit, for those who have nothing to say of time and epoch
+  LogMark(std::uint64_t its_position, std::uint64_t its_time_us = 0, std::uint64_t its_epoch = 0)
+      : position(its_position), time_us(its_time_us), epoch(its_epoch) {}
+
+  std::uint64_t position = 0;  // of the entry that completed it
+  std::uint64_t time_us = 0;   // the leader's clock in that entry
+  std::uint64_t epoch = 0;     // the reign that wrote it
+};
+
 // A reader's hold on one version. Owned by the store; guarded by its mutex but for `doomed`.
 struct Pin {
   Version version = 0;
   std::uint32_t page_count = 0;
+  std::uint64_t checksum = 0;       // of the whole version
+  LogMark mark;                     // of a durable version
   Version floor = 0;                // keeps pages alive from here on: durable when it was taken
   std::uint64_t serial = 0;         // counts the pins of a store
   std::atomic<bool> doomed{false};  // its version was taken back: whatever it reads is void
@@ -100,8 +114,8 @@ class PageStore {
   };
   bool collect(Changes* changes);  // false: nothing new
 
-  // Everything sent is durable now.
-  void make_durable();
+  // Everything sent is durable now, by the entry at `mark`.
+  void make_durable(const LogMark& mark = {});
 
   // Takes back every version above `durable` and dooms the pins on them. Returns how many.
   std::uint64_t rewind();
@@ -110,7 +124,7 @@ class PageStore {
   // and `reason` set, if `first` is not the next version, or the checksum does not come out as
   // `checksum_after`. Pages with `absent` set become absent; pages above `page_count` as well.
   bool apply(std::vector<PagePtr> pages, Version first, Version last, std::uint32_t page_count,
-             std::uint64_t checksum_after, std::string* reason);
+             std::uint64_t checksum_after, const LogMark& mark, std::string* reason);
 
   struct Stats {
     Version latest = 0;
@@ -124,8 +138,7 @@ class PageStore {
   };
   Stats stats() const;
 
-  // The pages of a pinned version as an ordinary SQLite file image goes through find(); this
-  // recomputes the checksum over all of them, to check a copy against `Stats::checksum`.
+  // Recomputes the checksum over all pages of a pinned version, to hold against `Pin::checksum`.
   std::uint64_t recompute_checksum(const Pin& pin) const;
 
  private:

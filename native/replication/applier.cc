@@ -109,7 +109,8 @@ DecodeError Applier::take_pages(const Entry& entry, const RecordHeader& header) 
   std::vector<PagePtr> pages = std::exchange(pages_, {});
   parts_ = 0;
   if (!database_.apply(std::move(pages), header.first_version, header.last_version,
-                       header.page_count, header.checksum_after, entry.position, &reason)) {
+                       header.page_count, header.checksum_after,
+                       {entry.position, header.time_us, header.epoch}, &reason)) {
     return corrupt(std::move(reason));
   }
   database_.settle_applied(header.epoch, header.last_version, entry.position);

@@ -92,6 +92,7 @@ Outcome Sender::send_batch() {
     }
     Sent batch;
     batch.transactions = header.transactions;
+    batch.time_us = header.time_us;
     return append(encoder_.finish(), batch);
   } catch (const std::bad_alloc&) {
     // Perhaps only after the last part was sent: what became of it is left to the next leader.
@@ -113,7 +114,7 @@ Outcome Sender::append(const std::string& entry, const Sent& what) {
   sent.bytes = entry.size();
   sent.took = Clock::now() - begin;
   if (sent.transactions > 0) {
-    database_.make_durable(outcome.position, [&] { sent_(sent); });
+    database_.make_durable({outcome.position, sent.time_us, epoch_}, [&] { sent_(sent); });
   } else {
     sent_(sent);
   }

@@ -25,6 +25,7 @@ class Sender final : public Database::Outlet {
     Position position = 0;
     std::size_t bytes = 0;
     std::uint32_t transactions = 0;  // complete with this entry
+    std::uint64_t time_us = 0;       // of the entry that completes them
     std::chrono::nanoseconds took{0};
     bool heartbeat = false;
   };

@@ -278,7 +278,7 @@ TEST_CASE("apply does what publish did elsewhere") {
     PageStore::Changes changes;
     REQUIRE(leader.collect(&changes));
     REQUIRE(standby.apply(batch_of(changes), changes.first, changes.last, changes.page_count,
-                          changes.checksum_after, &reason));
+                          changes.checksum_after, {}, &reason));
     leader.make_durable();
     CHECK(durable_image(standby) == durable_image(leader));
     CHECK(standby.stats().checksum == leader.stats().checksum);
@@ -305,32 +305,32 @@ TEST_CASE("apply refuses what does not fit, and nothing has changed then") {
   std::vector<PagePtr> pages;
 
   SUBCASE("a gap in the versions") {
-    CHECK_FALSE(store.apply({}, 3, 3, 2, same, &reason));
+    CHECK_FALSE(store.apply({}, 3, 3, 2, same, {}, &reason));
     CHECK(reason == "versions 3 to 3 do not follow version 1");
   }
   SUBCASE("a version applied already") {
-    CHECK_FALSE(store.apply({}, 1, 2, 2, same, &reason));
+    CHECK_FALSE(store.apply({}, 1, 2, 2, same, {}, &reason));
     CHECK(reason == "versions 1 to 2 do not follow version 1");
   }
-  SUBCASE("versions that run backwards") { CHECK_FALSE(store.apply({}, 2, 1, 2, same, &reason)); }
+  SUBCASE("versions that run backwards") { CHECK_FALSE(store.apply({}, 2, 1, 2, same, {}, &reason)); }
   SUBCASE("a page twice") {
     pages.push_back(stamped(1, 11));
     pages.push_back(stamped(1, 11));
-    CHECK_FALSE(store.apply(std::move(pages), 2, 2, 2, same, &reason));
+    CHECK_FALSE(store.apply(std::move(pages), 2, 2, 2, same, {}, &reason));
     CHECK(reason.find("twice") != std::string::npos);
   }
   SUBCASE("page 0") {
     pages.push_back(stamped(0, 11));
-    CHECK_FALSE(store.apply(std::move(pages), 2, 2, 2, same, &reason));
+    CHECK_FALSE(store.apply(std::move(pages), 2, 2, 2, same, {}, &reason));
   }
   SUBCASE("other bytes than the checksum says") {
     pages.push_back(stamped(1, 11));
     pages.push_back(stamped(70000, 11));
-    CHECK_FALSE(store.apply(std::move(pages), 2, 2, 70000, same, &reason));
+    CHECK_FALSE(store.apply(std::move(pages), 2, 2, 70000, same, {}, &reason));
     CHECK(reason.find("checksum after version 2") != std::string::npos);
   }
   SUBCASE("a page lost that the checksum still counts") {
-    CHECK_FALSE(store.apply({}, 2, 2, 1, same, &reason));
+    CHECK_FALSE(store.apply({}, 2, 2, 1, same, {}, &reason));
   }
   CHECK_FALSE(reason.empty());
   const PageStore::Stats after = store.stats();
@@ -344,7 +344,7 @@ TEST_CASE("apply refuses what does not fit, and nothing has changed then") {
 TEST_CASE("apply of several versions at once skips to the last") {
   PageStore store;
   std::string reason;
-  CHECK(store.apply({}, 1, 1000, 7, 0, &reason));
+  CHECK(store.apply({}, 1, 1000, 7, 0, {}, &reason));
   CHECK(store.stats().durable == 1000);
   CHECK(store.stats().latest == 1000);
   CHECK(store.stats().page_count == 7);

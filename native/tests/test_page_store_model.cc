@@ -175,7 +175,7 @@ class Walk {
     model_.durable = model_.sent;
     std::string reason;
     CHECK(standby_.apply(batch_of(changes), changes.first, changes.last, changes.page_count,
-                         changes.checksum_after, &reason));
+                         changes.checksum_after, {}, &reason));
   }
 
   void rewind() {

@@ -43,7 +43,7 @@ class MemoryStore:
     def handle(self) -> StoreHandle:
         """What connections need."""
         return StoreHandle(
-            self.store,
+            lib.aur_store_database(self.store),
             begin_timeout_s=self.begin_timeout_s,
             commit_timeout_s=self.commit_timeout_s,
         )
