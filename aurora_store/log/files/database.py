@@ -119,31 +119,28 @@ class Database:
         manifest = Manifest()
         if problem is None:
             problem = self._read_manifest(manifest_name, manifest, found)
-        numbers, names = self._files()
-        if problem is None and manifest.log_number and manifest.log_number not in numbers["log"]:
+        logs, tables = self._files()
+        if problem is None and manifest.log_number and manifest.log_number not in logs:
             name = f"{manifest.log_number:06d}.log"
             problem = Damage(name, None, "the file is missing; the manifest names it")
         if problem is not None:
             # Sequence numbers tell old from new, so whatever lies there can be read together.
             found.append(problem)
-            manifest = Manifest(tables=self._all_tables(numbers["ldb"], names))
-        logs = [
-            number
-            for number in sorted(numbers["log"])
-            if number >= manifest.log_number or number == manifest.previous_log
-        ]
+            manifest = Manifest(tables=self._all_tables(tables))
         writes: Writes = {}
         torn: tuple[str, int] | None = None
         size = 0
-        for number in logs:
+        for number, name in sorted(logs.items()):
+            if number < manifest.log_number and number != manifest.previous_log:
+                continue  # all of it is in tables
             if torn is not None:
                 found.append(Damage(*torn, "it ends within a write, and a newer log follows"))
-            data = (self.directory / names[number]).read_bytes()
+            data = (self.directory / name).read_bytes()
             size += len(data)
-            at = read_wal(names[number], data, writes, found.append)
-            torn = None if at is None else (names[number], at)
-        tables = sorted(manifest.tables.values(), key=lambda table: table.smallest)
-        return _State(manifest_name, stamp, tables, names, writes, torn, size)
+            at = read_wal(name, data, writes, found.append)
+            torn = None if at is None else (name, at)
+        in_order = sorted(manifest.tables.values(), key=lambda table: table.smallest)
+        return _State(manifest_name, stamp, in_order, tables, writes, torn, size)
 
     def _current(self) -> tuple[str, Damage | None]:
         """The manifest's name, or the newest one that is there and what is wrong."""
@@ -178,21 +175,20 @@ class Database:
             return Damage(name, read.torn_at, "it ends within a record")
         return None if read.records else Damage(name, 0, "it is empty")
 
-    def _files(self) -> tuple[dict[str, set[int]], dict[int, str]]:
-        numbers: dict[str, set[int]] = {"log": set(), "ldb": set()}
-        names = {}
+    def _files(self) -> tuple[dict[int, str], dict[int, str]]:
+        """Names of the logs and of the tables, by number."""
+        logs: dict[int, str] = {}
+        tables: dict[int, str] = {}
         for name in os.listdir(self.directory):
             found = _FILE.fullmatch(name)
             if found is not None:
-                number = int(found[1])
-                numbers["log" if found[2] == "log" else "ldb"].add(number)
-                names[number] = name
-        return numbers, names
+                (logs if found[2] == "log" else tables)[int(found[1])] = name
+        return logs, tables
 
-    def _all_tables(self, numbers: set[int], names: dict[int, str]) -> dict[int, TableFile]:
+    def _all_tables(self, names: dict[int, str]) -> dict[int, TableFile]:
         tables = {}
-        for number in numbers:
-            path = self.directory / names[number]
+        for number, name in names.items():
+            path = self.directory / name
             begin = next(table_items(path, b"", lambda *_: None), (b"",))[0]
             tables[number] = TableFile(number, path.stat().st_size, begin, b"")
         return tables
@@ -283,7 +279,7 @@ class _State:
     manifest_name: str
     stamp: tuple[object, ...]
     tables: list[TableFile]  # by their first keys
-    names: dict[int, str]
+    names: dict[int, str]  # of tables
     writes: Writes
     torn: tuple[str, int] | None
     log_bytes: int

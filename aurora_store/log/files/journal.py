@@ -62,9 +62,11 @@ class Journal:
     def _fragments(self) -> Iterator[tuple[int, int | None, bytes]]:
         """Offset, type and data of each; no type: one that cannot be read."""
         at, end = 0, len(self.data)
+        readable = True
         while at < end:
             fragment = self._fragment(at)
             if fragment is not None:
+                readable = True
                 yield at, *fragment
                 at += _HEADER.size + len(fragment[1])
                 continue
@@ -76,7 +78,9 @@ class Journal:
             if following == end and self._cut_off(at):
                 self.torn_at = at
                 return
-            self._damaged(at, _NO_CHECKSUM)
+            if readable:  # damage over many blocks is said once
+                self._damaged(at, _NO_CHECKSUM)
+            readable = False
             yield at, None, b""
             at = following
 
