@@ -21,6 +21,11 @@ def open_log(name: str = _UNNAMED, **options: Any) -> str:
     return _logs[name].address
 
 
+def own_address() -> str:
+    """Of this process."""
+    return _logs[_UNNAMED].address
+
+
 def close(name: str = _UNNAMED) -> float:
     """Returns how long it took."""
     begin = time.monotonic()
