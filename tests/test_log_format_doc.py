@@ -28,6 +28,9 @@ KINDS = {
     "batch-of-patches": "batch",
     "batch-part": "batch_part",
     "batch": "batch",
+    "snapshot-begin": "snapshot_begin",
+    "snapshot-chunk": "snapshot_chunk",
+    "snapshot-end": "snapshot_end",
 }
 BATCHES = [name for name, kind in KINDS.items() if kind.startswith("batch")]
 
@@ -160,7 +163,7 @@ def test_the_header_table_has_no_gaps_and_no_overlaps() -> None:
     for field in header_fields():
         assert field.offset == end, field
         end += field.size
-    assert len(header_fields()) == 14
+    assert len(header_fields()) == 15
     assert f"header ({end} bytes)" in DOC.read_text("utf-8")
 
 
@@ -196,6 +199,7 @@ def test_the_header_fields_are_where_the_table_says(name: str) -> None:
     header = header_of(golden(name))
     pages = name in BATCHES
     part = name == "batch-part"
+    parts = {"batch": 1, "snapshot-chunk": 2, "snapshot-end": 3}
     before, after = 0x1122334455667788, 0x99AABBCCDDEEFF00
     assert header["epoch"] == 7
     assert header["first_version"] == (1001 if pages else 1003)
@@ -204,7 +208,8 @@ def test_the_header_fields_are_where_the_table_says(name: str) -> None:
     assert header["checksum_after"] == (before if part else after)
     assert header["time_us"] == 1700000000123456
     assert header["page_count"] == 100
-    assert header["part"] == (1 if name == "batch" else 0)
+    assert header["snapshot"] == 4711
+    assert header["part"] == parts.get(name, 0)
     assert header["transactions"] == (3 if pages and not part else 0)
 
 
@@ -213,20 +218,32 @@ def test_the_body_has_the_size_the_header_says(name: str) -> None:
     """`body_size` counts after decompression; only large bodies of pages are compressed."""
     entry = golden(name)
     assert len(body_of(entry)) == header_of(entry)["body_size"]
-    assert header_of(entry)["flags"] == (1 if name in ("batch", "batch-part") else 0)
+    assert header_of(entry)["flags"] == (1 if name in ("batch", "batch-part", "snapshot-chunk") else 0)
 
 
-def test_a_leader_body_is_four_texts_with_their_lengths() -> None:
-    """And nothing behind them."""
-    reader = Reader(body_of(golden("leader")))
+@pytest.mark.parametrize(
+    ("name", "behind"), [("leader", b""), ("snapshot-begin", (4720).to_bytes(8, "little"))]
+)
+def test_a_leader_is_four_texts_with_their_lengths(name: str, behind: bytes) -> None:
+    """And behind them, where a snapshot begins, the position of the leader's own entry."""
+    reader = Reader(body_of(golden(name)))
     texts = [reader.take(reader.take(1)[0]).decode() for _ in range(4)]
     assert texts == ["scheduler-1.example.com", "aurora-store 0.1.0", "0f8e2c5a", "schema-42"]
-    assert reader.data == b""
+    assert reader.data == behind
 
 
-def test_a_heartbeat_has_no_body() -> None:
+@pytest.mark.parametrize("name", ["heartbeat", "snapshot-end"])
+def test_a_record_that_says_all_in_its_header_has_no_body(name: str) -> None:
     """Header and checksum are all of it."""
-    assert len(golden("heartbeat")) == header_size() + CHECKSUM_SIZE
+    assert len(golden(name)) == header_size() + CHECKSUM_SIZE
+
+
+def test_a_snapshot_has_full_pages() -> None:
+    """In ascending order, whatever was changed."""
+    assert changes_of(golden("snapshot-chunk")) == {
+        2: ("full", formula_page(2)),
+        5: ("full", formula_page(5)),
+    }
 
 
 def test_patches_read_by_the_page_give_the_new_pages() -> None:

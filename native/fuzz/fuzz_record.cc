@@ -3,7 +3,8 @@
 //   1  an entry whose checksum is made to fit, so that what lies behind it is reached
 //   2  the body of a batch, stored as it is (zstd would hide the structure from the fuzzer)
 //   3  edits of a page: what is encoded must come back
-//   4  a patch, as it is
+//   4  the body of a chunk of a snapshot
+//   5  a patch, as it is
 // Seeds: the golden files of the log format with a byte 0 or 1 in front.
 #include <algorithm>
 #include <cstdint>
@@ -32,7 +33,17 @@ void decode(const std::string& entry) {
   require((error.status == DecodeStatus::ok) == error.reason.empty());
   LeaderInfo info;
   decode_leader(entry, &info);
+  std::uint64_t leader_position = 0;
+  decode_snapshot_begin(entry, &info, &leader_position);
   if (error.status != DecodeStatus::ok) return;
+
+  std::string moved = entry;
+  relocate(&moved, header.snapshot);
+  require(moved == entry);
+  relocate(&moved, ~header.snapshot);
+  RecordHeader header_moved;
+  require(decode_header(moved, &header_moved).status == DecodeStatus::ok);
+  require(header_moved.snapshot == ~header.snapshot);
 
   static BatchDecoder decoder;  // reused, as a standby does
   if (decoder.decode(entry, header).status != DecodeStatus::ok) {
@@ -44,6 +55,7 @@ void decode(const std::string& entry) {
   for (const DecodedPage& change : decoder.pages()) {
     require(change.number > previous && change.number <= header.page_count);
     previous = change.number;
+    require(header.kind != RecordKind::snapshot_chunk || change.change == PageChange::full);
     if (change.change == PageChange::patch) {
       apply_patch(change, page.data());
     } else if (change.change == PageChange::full) {
@@ -62,9 +74,9 @@ void decode_with_checksum(std::string entry) {
   decode(entry);
 }
 
-void decode_body(std::string_view body) {
+void decode_body(RecordKind kind, std::string_view body) {
   RecordHeader header;
-  header.kind = RecordKind::batch;
+  header.kind = kind;
   header.page_count = 1000;
   decode(wire::seal(header, 0, body.size(), body));
 }
@@ -120,15 +132,16 @@ void apply(const std::uint8_t* data, std::size_t size) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  const std::uint8_t mode = data[0] % 5;
+  const std::uint8_t mode = data[0] % 6;
   // A copy of its own size, so that a byte read past the end is seen.
   const std::vector<std::uint8_t> rest(data + 1, data + size);
   const std::string text(rest.begin(), rest.end());
   switch (mode) {
     case 0: decode(text); break;
     case 1: decode_with_checksum(text); break;
-    case 2: decode_body(text); break;
+    case 2: decode_body(RecordKind::batch, text); break;
     case 3: round_trip(rest.data(), rest.size()); break;
+    case 4: decode_body(RecordKind::snapshot_chunk, text); break;
     default: apply(rest.data(), rest.size());
   }
   return 0;

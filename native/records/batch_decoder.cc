@@ -43,7 +43,7 @@ struct BatchDecoder::Impl {
   }
 
   // Splits the body into changes; a reason if one is not valid.
-  std::string split(PageNumber page_count) {
+  std::string split(const RecordHeader& header) {
     const std::uint8_t* at = body.data();
     const std::uint8_t* const end = at + body.size();
     std::uint64_t number = 0;
@@ -55,12 +55,16 @@ struct BatchDecoder::Impl {
       if (!wire::get_varint(&at, end, &head)) return "broken number" + where();
       if (head < 4) return "page numbers do not ascend" + where();
       number += head / 4;
-      if (number > page_count) {
-        return "page " + std::to_string(number) + " of " + std::to_string(page_count) + where();
+      if (number > header.page_count) {
+        return "page " + std::to_string(number) + " of " + std::to_string(header.page_count) +
+               where();
       }
       DecodedPage page;
       page.number = static_cast<PageNumber>(number);
       page.change = static_cast<PageChange>(head % 4);
+      if (header.kind == RecordKind::snapshot_chunk && page.change != PageChange::full) {
+        return "page " + std::to_string(number) + " of a snapshot is not there in full" + where();
+      }
       std::uint64_t size = 0;
       switch (page.change) {
         case PageChange::full:
@@ -100,7 +104,7 @@ const std::vector<DecodedPage>& BatchDecoder::pages() const { return impl_->page
 
 DecodeError BatchDecoder::decode(std::string_view entry, const RecordHeader& header) {
   impl_->pages.clear();
-  if (header.kind != RecordKind::batch && header.kind != RecordKind::batch_part) {
+  if (!holds_pages(header.kind)) {
     return wire::corrupt("a record of this kind holds no pages");
   }
   if (entry.size() < wire::kSmallestEntry) return wire::corrupt("entry is cut short");
@@ -112,7 +116,7 @@ DecodeError BatchDecoder::decode(std::string_view entry, const RecordHeader& hea
   }
 
   std::string wrong = impl_->unpack(stored, in.body_size, zstd);
-  if (wrong.empty()) wrong = impl_->split(header.page_count);
+  if (wrong.empty()) wrong = impl_->split(header);
   if (wrong.empty()) return {};
   impl_->pages.clear();
   return wire::corrupt("entry of " + std::to_string(entry.size()) + " bytes: " + wrong);

@@ -153,4 +153,11 @@ std::string BatchEncoder::finish() {
   return impl_->seal_entry(batch);
 }
 
+std::string BatchEncoder::finish_chunk(const RecordHeader& header) {
+  RecordHeader chunk = header;
+  chunk.kind = RecordKind::snapshot_chunk;
+  chunk.transactions = 0;
+  return impl_->seal_entry(chunk);
+}
+
 }  // namespace aurora

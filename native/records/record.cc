@@ -1,4 +1,4 @@
-// The frame every entry has in common, and the two kinds without pages.
+// The frame every entry has in common, and the kinds without pages.
 #include "records/record.h"
 
 #define XXH_INLINE_ALL
@@ -34,14 +34,37 @@ RecordHeader without_pages(const RecordHeader& header, RecordKind kind) {
   RecordHeader result = header;
   result.kind = kind;
   result.first_version = result.last_version;
-  result.part = 0;
+  result.checksum_before = result.checksum_after;
+  if (kind != RecordKind::snapshot_end) result.part = 0;
+  result.transactions = 0;
   return result;
+}
+
+std::string texts_of(const LeaderInfo& info) {
+  std::string body;
+  for (const std::string* text : {&info.host, &info.software, &info.instance, &info.schema}) {
+    const std::string_view fit = fitting(*text);
+    body.push_back(static_cast<char>(fit.size()));
+    body.append(fit);
+  }
+  return body;
+}
+
+// Takes the texts off the front of `body`; false if they pass its end.
+bool take_texts(std::string_view* body, LeaderInfo* info) {
+  for (std::string* text : {&info->host, &info->software, &info->instance, &info->schema}) {
+    const std::size_t size = body->empty() ? 0 : static_cast<std::uint8_t>((*body)[0]);
+    if (body->empty() || size > body->size() - 1) return false;
+    text->assign(body->substr(1, size));
+    body->remove_prefix(1 + size);
+  }
+  return true;
 }
 
 // What is wrong with the fields of an entry whose checksum fits, or an empty text.
 std::string contradiction(const wire::WireHeader& header, std::size_t stored_size) {
   const auto kind = static_cast<RecordKind>(header.kind);
-  const bool pages = kind == RecordKind::batch || kind == RecordKind::batch_part;
+  const bool batch = kind == RecordKind::batch || kind == RecordKind::batch_part;
   const bool zstd = (header.flags & wire::kBodyIsZstd) != 0;
   if (header.first_version > header.last_version) {
     return "versions " + std::to_string(header.first_version) + ".." +
@@ -55,13 +78,18 @@ std::string contradiction(const wire::WireHeader& header, std::size_t stored_siz
     return "body of " + std::to_string(stored_size) + " bytes, its header says " +
            std::to_string(header.body_size);
   }
-  if (!pages && header.first_version != header.last_version) {
-    return "a record without pages spans several versions";
+  if (!batch && header.first_version != header.last_version) {
+    return "a record that is no batch spans several versions";
   }
-  if (!pages && (zstd || header.part != 0)) {
-    return "a record without pages is compressed or in parts";
+  if (!batch && header.checksum_before != header.checksum_after) {
+    return "a record that is no batch changes the database's checksum";
+  }
+  if (!holds_pages(kind) && zstd) return "a record without pages is compressed";
+  if (!holds_pages(kind) && kind != RecordKind::snapshot_end && header.part != 0) {
+    return "a record without pages is in parts";
   }
   if (kind == RecordKind::heartbeat && stored_size != 0) return "a heartbeat with a body";
+  if (kind == RecordKind::snapshot_end && stored_size != 0) return "a snapshot's end with a body";
   if (kind == RecordKind::batch_part && header.checksum_before != header.checksum_after) {
     return "a part that changes the database's checksum by itself";
   }
@@ -87,6 +115,7 @@ std::string seal(const RecordHeader& header, std::uint8_t flags, std::size_t bod
   out.checksum_before = header.checksum_before;
   out.checksum_after = header.checksum_after;
   out.time_us = header.time_us;
+  out.snapshot = header.snapshot;
   out.page_count = header.page_count;
   out.part = header.part;
   out.transactions = header.transactions;
@@ -104,17 +133,23 @@ std::string seal(const RecordHeader& header, std::uint8_t flags, std::size_t bod
 }  // namespace wire
 
 std::string encode_leader(const RecordHeader& header, const LeaderInfo& info) {
-  std::string body;
-  for (const std::string* text : {&info.host, &info.software, &info.instance, &info.schema}) {
-    const std::string_view fit = fitting(*text);
-    body.push_back(static_cast<char>(fit.size()));
-    body.append(fit);
-  }
+  const std::string body = texts_of(info);
   return wire::seal(without_pages(header, RecordKind::leader), 0, body.size(), body);
 }
 
 std::string encode_heartbeat(const RecordHeader& header) {
   return wire::seal(without_pages(header, RecordKind::heartbeat), 0, 0, {});
+}
+
+std::string encode_snapshot_begin(const RecordHeader& header, const LeaderInfo& info,
+                                  std::uint64_t leader_position) {
+  std::string body = texts_of(info);
+  body.append(reinterpret_cast<const char*>(&leader_position), sizeof leader_position);
+  return wire::seal(without_pages(header, RecordKind::snapshot_begin), 0, body.size(), body);
+}
+
+std::string encode_snapshot_end(const RecordHeader& header) {
+  return wire::seal(without_pages(header, RecordKind::snapshot_end), 0, 0, {});
 }
 
 DecodeError decode_header(std::string_view entry, RecordHeader* header) {
@@ -163,6 +198,7 @@ DecodeError decode_header(std::string_view entry, RecordHeader* header) {
   header->checksum_before = in.checksum_before;
   header->checksum_after = in.checksum_after;
   header->time_us = in.time_us;
+  header->snapshot = in.snapshot;
   header->transactions = in.transactions;
   return {};
 }
@@ -174,16 +210,31 @@ DecodeError decode_leader(std::string_view entry, LeaderInfo* info) {
   if (header.kind != RecordKind::leader) return wire::corrupt("not a leader record");
 
   std::string_view body = wire::stored_body(entry);
-  for (std::string* text : {&info->host, &info->software, &info->instance, &info->schema}) {
-    const std::size_t size = body.empty() ? 0 : static_cast<std::uint8_t>(body[0]);
-    if (body.empty() || size > body.size() - 1) {
-      return wire::corrupt("leader record whose texts pass its end");
-    }
-    text->assign(body.substr(1, size));
-    body.remove_prefix(1 + size);
-  }
+  if (!take_texts(&body, info)) return wire::corrupt("leader record whose texts pass its end");
   if (!body.empty()) return wire::corrupt("leader record with bytes behind its texts");
   return {};
+}
+
+DecodeError decode_snapshot_begin(std::string_view entry, LeaderInfo* info,
+                                  std::uint64_t* leader_position) {
+  RecordHeader header;
+  DecodeError error = decode_header(entry, &header);
+  if (error.status != DecodeStatus::ok) return error;
+  if (header.kind != RecordKind::snapshot_begin) return wire::corrupt("not a snapshot's begin");
+
+  std::string_view body = wire::stored_body(entry);
+  if (!take_texts(&body, info) || body.size() != sizeof *leader_position) {
+    return wire::corrupt("a snapshot's begin of another size than its texts say");
+  }
+  std::memcpy(leader_position, body.data(), sizeof *leader_position);
+  return {};
+}
+
+void relocate(std::string* entry, std::uint64_t snapshot) {
+  std::memcpy(entry->data() + offsetof(wire::WireHeader, snapshot), &snapshot, sizeof snapshot);
+  const std::size_t covered = entry->size() - wire::kChecksumSize;
+  const std::uint64_t sum = wire::checksum(entry->data(), covered);
+  std::memcpy(entry->data() + covered, &sum, sizeof sum);
 }
 
 }  // namespace aurora

@@ -19,22 +19,36 @@ enum class RecordKind : std::uint8_t {
   heartbeat = 2,   // an idle leader's sign of life
   batch = 3,       // the pages of versions first..last
   batch_part = 4,  // a piece of a batch too large for one entry; the last piece is a `batch`
+  snapshot_begin = 5,  // of the version it was written on; pages of it follow in chunks
+  snapshot_chunk = 6,  // the next pages of the snapshot begun last
+  snapshot_end = 7,    // that snapshot is complete
 };
+
+inline bool holds_pages(RecordKind kind) {
+  return kind == RecordKind::batch || kind == RecordKind::batch_part ||
+         kind == RecordKind::snapshot_chunk;
+}
 
 struct RecordHeader {
   RecordKind kind = RecordKind::heartbeat;
   std::uint64_t epoch = 0;       // reign of the leader that wrote it: 1, 2, 3 ...
-  Version first_version = 0;     // leader, heartbeat: the version it was written on (first == last)
+  // The batch's versions. All other kinds were written on one version (first == last).
+  Version first_version = 0;
   Version last_version = 0;
-  std::uint32_t page_count = 0;  // size of the database after last_version
-  std::uint32_t part = 0;        // batch_part: 0, 1, 2 ...; batch: how many parts came before it
+  // Size of the database after last_version; in a snapshot_chunk, of the snapshot.
+  std::uint32_t page_count = 0;
+  // batch_part, snapshot_chunk: 0, 1, 2 ...; batch, snapshot_end: how many of them came before it.
+  std::uint32_t part = 0;
   std::uint64_t checksum_before = 0;  // of the whole database, rolling (page_store.h)
   std::uint64_t checksum_after = 0;   // batch_part: equals checksum_before
   std::uint64_t time_us = 0;          // leader's clock, microseconds since 1970 (UTC)
+  // Where the newest complete snapshot begins, 0: there is none. A snapshot_end counts its own.
+  std::uint64_t snapshot = 0;
   std::uint32_t transactions = 0;     // versions that changed something, for tools
 };
 
-// Who leads: the payload of a `leader` record. Texts are UTF-8, at most 255 bytes each.
+// Who leads: the payload of a `leader` record and, as whoever starts there needs to know, of a
+// `snapshot_begin`. Texts are UTF-8, at most 255 bytes each.
 struct LeaderInfo {
   std::string host;
   std::string software;       // "aurora-store 0.1.0"
@@ -85,6 +99,10 @@ class BatchEncoder {
   // The final entry.
   std::string finish();
 
+  // Instead of a batch: the pages added since begin() as one chunk of a snapshot, with `header`,
+  // which is known only now. They were added without a base; take it when add() says so.
+  std::string finish_chunk(const RecordHeader& header);
+
  private:
   struct Impl;
   Impl* impl_;
@@ -93,11 +111,22 @@ class BatchEncoder {
 std::string encode_leader(const RecordHeader& header, const LeaderInfo& info);
 std::string encode_heartbeat(const RecordHeader& header);
 
+// `leader_position`: of the LEADER entry of header.epoch.
+std::string encode_snapshot_begin(const RecordHeader& header, const LeaderInfo& info,
+                                  std::uint64_t leader_position);
+std::string encode_snapshot_end(const RecordHeader& header);  // header.part: how many chunks
+
 // Reads the header and checks magic, the checksum over the whole entry, version, kind and lengths.
 // Leaves `header` alone unless ok.
 DecodeError decode_header(std::string_view entry, RecordHeader* header);
 
 DecodeError decode_leader(std::string_view entry, LeaderInfo* info);
+DecodeError decode_snapshot_begin(std::string_view entry, LeaderInfo* info,
+                                  std::uint64_t* leader_position);
+
+// Makes an entry that passed decode_header() one of a log where its newest complete snapshot begins
+// at `snapshot`: for tools that copy entries to other positions.
+void relocate(std::string* entry, std::uint64_t snapshot);
 
 // One change of a decoded batch. For `patch`, call apply_patch on a copy of the base page.
 struct DecodedPage {
@@ -107,7 +136,7 @@ struct DecodedPage {
   std::size_t size = 0;
 };
 
-// The changes of a batch or batch_part entry, checked completely before the first is handed out:
+// The changes of a batch, batch_part or snapshot_chunk entry (all `full`), checked completely before the first is handed out:
 // numbers ascend and are 1..page_count of the header, patches stay inside their page, and the
 // decompressed size is bounded before a byte is allocated.
 class BatchDecoder {

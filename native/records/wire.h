@@ -1,6 +1,6 @@
 // The bytes of an entry, as docs/log-format.md describes them:
 //
-//   WireHeader (72 bytes) | body, as stored | checksum (8 bytes): XXH3-64 of all before it
+//   WireHeader (80 bytes) | body, as stored | checksum (8 bytes): XXH3-64 of all before it
 //
 // What stays in every format version, so that any release can tell a newer entry from a damaged
 // one: the magic, the format number behind it, and the checksum in the last eight bytes.
@@ -20,7 +20,7 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "entries are read in pl
 
 inline constexpr std::uint8_t kMagic[4] = {0x89, 'A', 'S', 'L'};
 inline constexpr std::uint16_t kFormat = 1;
-inline constexpr std::uint8_t kLastKind = static_cast<std::uint8_t>(RecordKind::batch_part);
+inline constexpr std::uint8_t kLastKind = static_cast<std::uint8_t>(RecordKind::snapshot_end);
 
 inline constexpr std::uint8_t kBodyIsZstd = 0x01;
 inline constexpr std::uint8_t kKnownFlags = kBodyIsZstd;
@@ -36,14 +36,15 @@ struct WireHeader {
   std::uint64_t checksum_before;
   std::uint64_t checksum_after;
   std::uint64_t time_us;
+  std::uint64_t snapshot;
   std::uint32_t page_count;
   std::uint32_t part;
   std::uint32_t transactions;
   std::uint32_t body_size;  // decompressed
 };
-static_assert(sizeof(WireHeader) == 72, "no padding, no surprises");
+static_assert(sizeof(WireHeader) == 80, "no padding, no surprises");
 static_assert(offsetof(WireHeader, epoch) == 8 && offsetof(WireHeader, time_us) == 48 &&
-              offsetof(WireHeader, page_count) == 56 && offsetof(WireHeader, body_size) == 68);
+              offsetof(WireHeader, page_count) == 64 && offsetof(WireHeader, body_size) == 76);
 
 inline constexpr std::size_t kHeaderSize = sizeof(WireHeader);
 inline constexpr std::size_t kChecksumSize = sizeof(std::uint64_t);

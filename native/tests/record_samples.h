@@ -43,6 +43,7 @@ inline RecordHeader header(std::uint32_t page_count = 100) {
   header.checksum_before = 0x1122334455667788;
   header.checksum_after = 0x99aabbccddeeff00;
   header.time_us = 1700000000123456;
+  header.snapshot = 4711;
   header.transactions = 3;
   return header;
 }
@@ -62,6 +63,27 @@ inline LeaderInfo leader_info() {
 
 inline std::string leader_entry() { return encode_leader(header_on_one_version(), leader_info()); }
 inline std::string heartbeat_entry() { return encode_heartbeat(header_on_one_version()); }
+
+inline std::string snapshot_begin_entry() {
+  return encode_snapshot_begin(header_on_one_version(), leader_info(), 4720);
+}
+
+// Pages 2 and 5, as the third chunk.
+inline std::string snapshot_chunk_entry() {
+  BatchEncoder encoder(1 << 20);
+  RecordHeader chunk = header_on_one_version();
+  chunk.part = 2;
+  encoder.begin(chunk);
+  encoder.add(2, nullptr, formula_page(2).data());
+  encoder.add(5, nullptr, formula_page(5).data());
+  return encoder.finish_chunk(chunk);
+}
+
+inline std::string snapshot_end_entry() {
+  RecordHeader end = header_on_one_version();
+  end.part = 3;
+  return encode_snapshot_end(end);
+}
 
 // A small batch of patches, too small for zstd. Page 1 has its bytes 24 to 27 overwritten, and
 // page 9 a cell pointer inserted in front of bytes 40 to 199, which move on by two.

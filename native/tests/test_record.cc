@@ -21,7 +21,7 @@ bool same(const RecordHeader& a, const RecordHeader& b) {
   return a.kind == b.kind && a.epoch == b.epoch && a.first_version == b.first_version &&
          a.last_version == b.last_version && a.page_count == b.page_count && a.part == b.part &&
          a.checksum_before == b.checksum_before && a.checksum_after == b.checksum_after &&
-         a.time_us == b.time_us && a.transactions == b.transactions;
+         a.time_us == b.time_us && a.snapshot == b.snapshot && a.transactions == b.transactions;
 }
 
 DecodeStatus status_of(std::string_view entry) {
@@ -40,7 +40,8 @@ bool contains(const std::string& text, const std::string& part) {
 
 std::vector<std::string> one_of_each_kind() {
   const std::vector<std::string> batch = two_entries();
-  return {leader_entry(), heartbeat_entry(), patches_entry(), batch[0], batch[1]};
+  return {leader_entry(), heartbeat_entry(),      patches_entry(),        batch[0],
+          batch[1],       snapshot_begin_entry(), snapshot_chunk_entry(), snapshot_end_entry()};
 }
 
 }  // namespace
@@ -98,8 +99,8 @@ TEST_CASE("the largest values of every field come back") {
   RecordHeader most;
   most.kind = RecordKind::heartbeat;
   most.epoch = most.first_version = most.last_version = ~std::uint64_t{0};
-  most.checksum_before = most.checksum_after = most.time_us = ~std::uint64_t{0};
-  most.page_count = most.transactions = ~std::uint32_t{0};
+  most.checksum_before = most.checksum_after = most.time_us = most.snapshot = ~std::uint64_t{0};
+  most.page_count = ~std::uint32_t{0};
   RecordHeader header;
   REQUIRE(decode_header(encode_heartbeat(most), &header).status == DecodeStatus::ok);
   CHECK(same(header, most));
@@ -134,7 +135,7 @@ TEST_CASE("a damaged entry is reported with its size and both checksums") {
   std::string entry = heartbeat_entry();
   entry[20] = static_cast<char>(entry[20] ^ 1);
   const std::string reason = reason_of(entry);
-  CHECK(contains(reason, "entry of 80 bytes: checksum 0x"));
+  CHECK(contains(reason, "entry of 88 bytes: checksum 0x"));
   CHECK(contains(reason, ", expected 0x"));
 }
 
@@ -153,12 +154,12 @@ TEST_CASE("a newer format version counts only if the checksum fits") {
 }
 
 TEST_CASE("an unknown record kind is refused by its number") {
-  for (const int kind : {5, 99, 255}) {
+  for (const int kind : {8, 99, 255}) {
     const std::string entry =
         with_field(heartbeat_entry(), &WireHeader::kind, static_cast<std::uint8_t>(kind));
     CHECK(status_of(entry) == DecodeStatus::too_new);
     CHECK(contains(reason_of(entry),
-                   "record kind " + std::to_string(kind) + ", this release knows 1 to 4"));
+                   "record kind " + std::to_string(kind) + ", this release knows 1 to 7"));
   }
 }
 
@@ -198,6 +199,13 @@ TEST_CASE("fields that contradict each other are corrupt although the checksum f
   check(with_field(heartbeat, &WireHeader::flags, std::uint8_t{1}), "compressed");
   check(with_field(leader_entry(), &WireHeader::kind, std::uint8_t{2}), "heartbeat with a body");
   check(with_field(part, &WireHeader::checksum_after, std::uint64_t{1}), "checksum by itself");
+  const std::string chunk = snapshot_chunk_entry();
+  const std::string end = snapshot_end_entry();
+  check(with_field(chunk, &WireHeader::first_version, std::uint64_t{1}), "several versions");
+  check(with_field(chunk, &WireHeader::checksum_after, std::uint64_t{1}), "changes the database's");
+  check(with_field(snapshot_begin_entry(), &WireHeader::part, std::uint32_t{1}), "in parts");
+  check(with_field(snapshot_begin_entry(), &WireHeader::kind, std::uint8_t{7}), "end with a body");
+  check(with_field(end, &WireHeader::flags, std::uint8_t{1}), "compressed");
 }
 
 TEST_CASE("a header that is refused leaves the caller's untouched") {
@@ -223,6 +231,59 @@ TEST_CASE("a leader record whose texts do not fill it exactly is corrupt") {
   CHECK(status(std::string_view("\0\0\0\0x", 5)) == DecodeStatus::corrupt);
   LeaderInfo info;
   CHECK(decode_leader(heartbeat_entry(), &info).status == DecodeStatus::corrupt);
+}
+
+TEST_CASE("a snapshot's begin comes back with its leader and where that one began") {
+  RecordHeader expected = header_on_one_version();
+  expected.kind = RecordKind::snapshot_begin;
+  const std::string entry = snapshot_begin_entry();
+  RecordHeader header;
+  LeaderInfo info;
+  std::uint64_t leader_position = 0;
+  REQUIRE(decode_header(entry, &header).status == DecodeStatus::ok);
+  REQUIRE(decode_snapshot_begin(entry, &info, &leader_position).status == DecodeStatus::ok);
+  CHECK(same(header, expected));
+  CHECK(info.host == leader_info().host);
+  CHECK(info.schema == leader_info().schema);
+  CHECK(leader_position == 4720);
+  CHECK(decode_snapshot_begin(leader_entry(), &info, &leader_position).status ==
+        DecodeStatus::corrupt);
+  CHECK(decode_leader(entry, &info).status == DecodeStatus::corrupt);
+}
+
+TEST_CASE("a snapshot's begin whose body does not end with a position is corrupt") {
+  RecordHeader begin = header_on_one_version();
+  begin.kind = RecordKind::snapshot_begin;
+  for (const std::size_t size : {0, 3, 4, 11, 13}) {
+    const std::string body(size, '\0');
+    LeaderInfo info;
+    std::uint64_t position = 0;
+    CHECK(decode_snapshot_begin(wire::seal(begin, 0, size, body), &info, &position).status ==
+          DecodeStatus::corrupt);
+  }
+}
+
+TEST_CASE("a snapshot's end says how many chunks there were") {
+  RecordHeader expected = header_on_one_version();
+  expected.kind = RecordKind::snapshot_end;
+  expected.part = 3;
+  RecordHeader header;
+  REQUIRE(decode_header(snapshot_end_entry(), &header).status == DecodeStatus::ok);
+  CHECK(same(header, expected));
+}
+
+TEST_CASE("an entry moved to another log differs in its snapshot alone, and its checksum fits") {
+  for (const std::string& entry : one_of_each_kind()) {
+    RecordHeader expected;
+    REQUIRE(decode_header(entry, &expected).status == DecodeStatus::ok);
+    expected.snapshot = 17;
+    std::string moved = entry;
+    relocate(&moved, 17);
+    RecordHeader header;
+    REQUIRE(decode_header(moved, &header).status == DecodeStatus::ok);
+    CHECK(same(header, expected));
+    CHECK(wire::stored_body(moved) == wire::stored_body(entry));
+  }
 }
 
 // The golden files were written by the first release with this format, and every later one must
@@ -272,10 +333,13 @@ TEST_CASE("this release writes the same bytes as the golden files where zstd has
   CHECK(golden("leader", leader_entry()) == leader_entry());
   CHECK(golden("heartbeat", heartbeat_entry()) == heartbeat_entry());
   CHECK(golden("batch-of-patches", patches_entry()) == patches_entry());
+  CHECK(golden("snapshot-begin", snapshot_begin_entry()) == snapshot_begin_entry());
+  CHECK(golden("snapshot-end", snapshot_end_entry()) == snapshot_end_entry());
 }
 
 TEST_CASE("this release reads the golden files of compressed batches") {
   const std::vector<std::string> entries = two_entries();
   CHECK(same_pages(golden("batch-part", entries[0]), entries[0]));
   CHECK(same_pages(golden("batch", entries[1]), entries[1]));
+  CHECK(same_pages(golden("snapshot-chunk", snapshot_chunk_entry()), snapshot_chunk_entry()));
 }
