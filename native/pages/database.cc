@@ -30,9 +30,11 @@ struct Database::Impl {
     std::string reason;
     Position position = 0;  // of the newest durable entry
     std::chrono::nanoseconds settle_within{0};
+    bool skipped = false;  // its entries were not read: the log tells nothing more of it
 
     bool undecided(Version version) const {
-      return version > durable && version <= sent && sent_fate == Refusal::outcome_unknown;
+      return version > durable && version <= sent && sent_fate == Refusal::outcome_unknown &&
+             !skipped;
     }
   };
   using Answer = std::optional<Verdict>;  // none: the reign has ended, look again
@@ -367,6 +369,28 @@ bool Database::apply(std::vector<PagePtr> pages, Version first, Version last,
   assert(impl_->reign == 0);
   impl_->published = impl_->sent = impl_->durable = last;
   impl_->position = mark.position;
+  return true;
+}
+
+bool Database::load(std::vector<PagePtr> pages, Version version, std::uint32_t page_count,
+                    std::uint64_t checksum, const LogMark& mark, std::string* reason) {
+  const std::shared_ptr<PageStore> store = impl_->current_store();
+  if (!store->load(std::move(pages), version, page_count, checksum, mark, reason)) return false;
+  Impl::Answers answers;
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    assert(impl_->reign == 0);
+    impl_->published = impl_->sent = impl_->durable = version;
+    impl_->position = mark.position;
+    for (auto& [reign, end] : impl_->ended) {
+      // An entry with newer versions, if the log has it, is behind the snapshot's begin.
+      if (!end.undecided(end.sent) || end.sent > version) continue;
+      end.skipped = true;
+      end.reason += ": the log was not read where it would tell";
+      impl_->answer(reign, end.sent, std::nullopt, &answers);
+    }
+  }
+  Impl::give(&answers);
   return true;
 }
 

@@ -127,11 +127,18 @@ class Database {
   bool wait_unsent(Deadline deadline);
   void wake();
 
-  // As those of PageStore. make_durable wakes those who wait for it, after it has called `first`; apply is for a time without a reign, as is replace. One thread at a time.
+  // As those of PageStore. make_durable wakes those who wait for it, after it has called `first`; apply
+  // is for a time without a reign, as are load and replace. One thread at a time.
   bool collect(PageStore::Changes* changes);
   void make_durable(const LogMark& mark, const std::function<void()>& first = nullptr);
   bool apply(std::vector<PagePtr> pages, Version first, Version last, std::uint32_t page_count,
              std::uint64_t checksum_after, const LogMark& mark, std::string* reason);
+
+  // Makes the pages of a snapshot the database, which is empty yet, of version `version`; as that of
+  // PageStore. What earlier reigns sent and may be part of it stays unknown for good. `mark`: of
+  // the snapshot's begin.
+  bool load(std::vector<PagePtr> pages, Version version, std::uint32_t page_count,
+            std::uint64_t checksum, const LogMark& mark, std::string* reason);
 
   // Starts again from an empty page store; views on the old one stay readable in memory.
   void replace();

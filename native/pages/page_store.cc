@@ -92,6 +92,9 @@ struct PageStore::Impl {
   Staged stage(const State& base, Version version, std::vector<PagePtr> pages,
                std::uint32_t page_count, std::uint32_t kept);
   void link(Staged* staged);
+  bool take_over(const State& base, Version version, std::vector<PagePtr> pages,
+                 std::uint32_t page_count, std::uint64_t checksum, const LogMark& mark,
+                 std::string* reason);
   void reclaim(std::unique_lock<std::mutex>& lock);
   void destroy(Page* page);
 };
@@ -349,24 +352,37 @@ bool PageStore::apply(std::vector<PagePtr> pages, Version first, Version last,
               " do not follow version " + std::to_string(base.version);
     return false;
   }
-  if (!sort_by_number(&pages)) {
-    *reason = "a page number is 0 or there twice in versions " + std::to_string(first) + " to " +
-              std::to_string(last);
-    return false;
-  }
-  Impl::Staged staged = impl_->stage(base, last, std::move(pages), page_count, page_count);
-  if (staged.state.checksum != checksum_after) {
-    *reason = "the database's checksum after version " + std::to_string(last) + " would be " +
-              std::to_string(staged.state.checksum) + ", not " + std::to_string(checksum_after);
-    return false;
-  }
-  impl_->link(&staged);
+  return impl_->take_over(base, last, std::move(pages), page_count, checksum_after, mark, reason);
+}
 
-  std::unique_lock<std::mutex> lock(impl_->mutex);
-  impl_->history.splice(impl_->history.end(), staged.commit);
-  impl_->durable = impl_->sent = impl_->latest = staged.state;
-  impl_->mark = mark;
-  impl_->reclaim(lock);
+bool PageStore::load(std::vector<PagePtr> pages, Version version, std::uint32_t page_count,
+                     std::uint64_t checksum, const LogMark& mark, std::string* reason) {
+  const Impl::State base = impl_->state(&Impl::latest);
+  assert(base.version == 0 && base.page_count == 0);
+  return impl_->take_over(base, version, std::move(pages), page_count, checksum, mark, reason);
+}
+
+// Makes `pages` on top of `base`, which is the latest version, the durable version `version`.
+bool PageStore::Impl::take_over(const State& base, Version version, std::vector<PagePtr> pages,
+                                std::uint32_t page_count, std::uint64_t checksum,
+                                const LogMark& new_mark, std::string* reason) {
+  if (!sort_by_number(&pages)) {
+    *reason = "a page number is 0 or there twice in version " + std::to_string(version);
+    return false;
+  }
+  Staged staged = stage(base, version, std::move(pages), page_count, page_count);
+  if (staged.state.checksum != checksum) {
+    *reason = "the database's checksum after version " + std::to_string(version) + " would be " +
+              std::to_string(staged.state.checksum) + ", not " + std::to_string(checksum);
+    return false;
+  }
+  link(&staged);
+
+  std::unique_lock<std::mutex> lock(mutex);
+  history.splice(history.end(), staged.commit);
+  durable = sent = latest = staged.state;
+  mark = new_mark;
+  reclaim(lock);
   return true;
 }
 

@@ -8,8 +8,8 @@
 // on a quorum of replicas and is all that readers ever see. A standby applies versions that are
 // durable already, so there all three are equal.
 //
-// Who may call what: pin, unpin, find, stats: any thread. publish: the one writer. apply, collect,
-// make_durable, rewind: the one replication thread. publish and apply never happen in the same
+// Who may call what: pin, unpin, find, stats: any thread. publish: the one writer. apply, load,
+// collect, make_durable, rewind: the one replication thread. publish and apply never happen in the same
 // reign, nor publish during a rewind (Database sees to both).
 //
 // How find() needs no lock: the table's cells and `Page::older` are atomic pointers, pages are
@@ -125,6 +125,12 @@ class PageStore {
   // `checksum_after`. Pages with `absent` set become absent; pages above `page_count` as well.
   bool apply(std::vector<PagePtr> pages, Version first, Version last, std::uint32_t page_count,
              std::uint64_t checksum_after, const LogMark& mark, std::string* reason);
+
+  // Makes the pages of a snapshot (distinct numbers, none absent) the version `version` of a store
+  // that is empty yet, durable. False, with nothing changed and `reason` set, if their checksum is
+  // not `checksum`.
+  bool load(std::vector<PagePtr> pages, Version version, std::uint32_t page_count,
+            std::uint64_t checksum, const LogMark& mark, std::string* reason);
 
   struct Stats {
     Version latest = 0;

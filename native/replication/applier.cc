@@ -33,10 +33,29 @@ DecodeError Applier::apply(const Entry& entry) {
   RecordHeader header;
   DecodeError error = decode_header(entry.data, &header);
   if (error.status != DecodeStatus::ok) return error;
+  error = take_record(entry, header);
+  if (error.status == DecodeStatus::ok) {
+    const bool chunk = header.kind == RecordKind::snapshot_chunk && !decoder_.pages().empty();
+    snapshots_.note(database_, entry.position, header, entry.data.size(),
+                    chunk ? decoder_.pages().back().number : 0);
+  }
+  return error;
+}
+
+DecodeError Applier::take_record(const Entry& entry, const RecordHeader& header) {
   if (header.kind == RecordKind::leader) return take_leader(entry, header);
-  error = check_place(header);
-  if (error.status != DecodeStatus::ok || header.kind == RecordKind::heartbeat) return error;
-  return take_pages(entry, header);
+  DecodeError error = check_place(header);
+  if (error.status != DecodeStatus::ok) return error;
+  switch (header.kind) {
+    case RecordKind::batch:
+    case RecordKind::batch_part:
+      return take_pages(entry, header);
+    case RecordKind::snapshot_chunk:
+    case RecordKind::snapshot_end:
+      return take_snapshot(entry, header);
+    default:
+      return {};
+  }
 }
 
 DecodeError Applier::take_leader(const Entry& entry, const RecordHeader& header) {
@@ -61,14 +80,32 @@ DecodeError Applier::check_place(const RecordHeader& header) const {
     return corrupt("entry of epoch " + number(header.epoch) + " in epoch " + number(epoch_));
   }
   const PageStore::Stats stats = database_.store()->stats();
-  const bool heartbeat = header.kind == RecordKind::heartbeat;
-  if (header.first_version != stats.durable + (heartbeat ? 0 : 1)) {
+  const bool batch =
+      header.kind == RecordKind::batch || header.kind == RecordKind::batch_part;
+  if (header.first_version != stats.durable + (batch ? 1 : 0)) {
     return corrupt("entry for version " + number(header.first_version) + " on a copy of version " +
                    number(stats.durable));
   }
   if (header.checksum_before != stats.checksum) {
     return corrupt("the entry expects another checksum of version " + number(stats.durable));
   }
+  return {};
+}
+
+// The pages are there already. If they differ and this copy is sound, it is the snapshot that is of
+// no use, which harms nobody: who starts from it finds out by its checksum.
+DecodeError Applier::take_snapshot(const Entry& entry, const RecordHeader& header) {
+  const bool chunk = header.kind == RecordKind::snapshot_chunk;
+  if (chunk) {
+    DecodeError error = decoder_.decode(entry.data, header);
+    if (error.status != DecodeStatus::ok) return error;
+  }
+  if (!snapshots_.due(header) || (chunk && decoder_.pages().empty())) return {};
+  std::string difference =
+      snapshots_.difference(chunk ? decoder_.pages() : std::vector<DecodedPage>{});
+  if (difference.empty()) return {};
+  if (!snapshots_.copy_is_sound()) return corrupt(difference + ", which is damaged");
+  snapshots_.give_up(std::move(difference));
   return {};
 }
 
@@ -127,6 +164,16 @@ void Applier::restart() {
   epoch_ = 0;
   leader_ = {};
   leader_position_ = 0;
+  snapshots_.restart();
+}
+
+void Applier::start(const Loader& loaded) {
+  forget_parts();
+  epoch_ = loaded.snapshot().epoch;
+  leader_ = loaded.leader();
+  leader_position_ = loaded.leader_position();
+  snapshots_.restart();
+  snapshots_.loaded(loaded.snapshot());
 }
 
 void Applier::lead(std::uint64_t epoch, Position position, LeaderInfo leader) {

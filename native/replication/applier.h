@@ -11,6 +11,8 @@
 #include "log/replicated_log.h"
 #include "pages/database.h"
 #include "records/record.h"
+#include "replication/loader.h"
+#include "replication/snapshot_tracker.h"
 
 namespace aurora {
 
@@ -27,20 +29,28 @@ class Applier {
   // The copy begins anew (Database::replace).
   void restart();
 
+  // The copy is that of a snapshot's begin, all of it loaded: apply what comes behind the begin.
+  void start(const Loader& loaded);
+
   std::uint64_t epoch() const { return epoch_; }
   const LeaderInfo& leader() const { return leader_; }
   Position leader_position() const { return leader_position_; }
+  SnapshotTracker& snapshots() { return snapshots_; }
+  const SnapshotTracker& snapshots() const { return snapshots_; }
 
   // This replica has appended a LEADER entry.
   void lead(std::uint64_t epoch, Position position, LeaderInfo leader);
 
  private:
   DecodeError take_leader(const Entry& entry, const RecordHeader& header);
+  DecodeError take_record(const Entry& entry, const RecordHeader& header);
+  DecodeError take_snapshot(const Entry& entry, const RecordHeader& header);
   DecodeError take_pages(const Entry& entry, const RecordHeader& header);
   DecodeError check_place(const RecordHeader& header) const;
 
   Database& database_;
   BatchDecoder decoder_;
+  SnapshotTracker snapshots_;
   std::uint64_t epoch_ = 0;
   LeaderInfo leader_;
   Position leader_position_ = 0;

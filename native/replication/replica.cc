@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "replication/snapshot_search.h"
+
 namespace aurora {
 namespace {
 
@@ -10,6 +12,9 @@ namespace {
 // entry. A request to lead interrupts it.
 constexpr std::chrono::milliseconds kOpeningSlice{5};
 constexpr std::chrono::milliseconds kFollowSlice{100};
+
+// How long it asks the log at a time where to begin.
+constexpr std::chrono::seconds kStartSlice{1};
 
 // How soon a version is sent whose committer does not wait for it: interrupted, most likely.
 constexpr std::chrono::milliseconds kLookForLeftovers{100};
@@ -30,7 +35,9 @@ Replica::Replica(std::shared_ptr<ReplicatedLog> log, Options options)
       applier_(*database_),
       sender_(std::make_shared<Sender>(
           log_, *database_, Sender::Options{options_.append_timeout, options_.entry_limit},
-          [this](const Sender::Sent& sent) { note_sent(sent); })) {
+          [this] { return applier_.snapshots().newest(); },
+          [this](const Sender::Sent& sent) { note_sent(sent); })),
+      writer_(*sender_, applier_.snapshots(), options_.snapshots) {
   database_->set_readable(false, "the replica still reads the log for the first time");
   thread_ = std::thread([this] { run(); });
 }
@@ -40,8 +47,21 @@ Replica::~Replica() { close(); }
 // ---- from any thread ----
 
 Replica::Info Replica::info() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return info_;
+  Info info;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    info = info_;
+  }
+  if (info.snapshot_state == SnapshotState::loading) return info;
+  info.snapshots = applier_.snapshots().info();
+  const bool leading = info.state == ReplicaState::leading;
+  if (info.snapshots.under_way.position != 0) {
+    info.snapshot_state = leading && !info.snapshots.held ? SnapshotState::unfinished
+                                                          : SnapshotState::under_way;
+  } else if (leading && writer_.requested()) {
+    info.snapshot_state = SnapshotState::requested;
+  }
+  return info;
 }
 
 bool Replica::closing() const {
@@ -111,6 +131,48 @@ Outcome Replica::wait_position(Position position, Deadline deadline) {
               [this, position] { return info_.next > position; });
 }
 
+Outcome Replica::snapshot(Deadline deadline) {
+  const Info before = info();
+  if (before.state != ReplicaState::leading) {
+    return Outcome::of(Status::none, "this replica does not lead");
+  }
+  if (before.snapshot_state == SnapshotState::under_way) {
+    return Outcome::at(before.snapshots.under_way.position);
+  }
+  writer_.request();
+  database_->wake();
+  SnapshotTracker& snapshots = applier_.snapshots();
+  const Outcome begun = wait(deadline, "beginning a snapshot", [&] {
+    return info_.state != ReplicaState::leading || snapshots.last_begin() > before.position;
+  });
+  if (!begun.ok()) return begun;
+  const Position position = snapshots.last_begin();
+  if (position > before.position) return Outcome::at(position);
+  return Outcome::of(Status::none, "the reign ended before the snapshot began");
+}
+
+Outcome Replica::truncate(Position to) {
+  const Info now = info();
+  if (now.state != ReplicaState::leading) {
+    return Outcome::of(Status::none, "this replica does not lead");
+  }
+  const Position snapshot = now.snapshots.complete.position;
+  if (to > snapshot) {
+    return Outcome::of(Status::failed,
+                       snapshot == 0 ? "there is no complete snapshot in the log to start from"
+                                     : "the newest complete snapshot begins at position " +
+                                           std::to_string(snapshot));
+  }
+  Outcome outcome = sender_->truncate(to);
+  if (outcome.ok()) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    info_.log_ending = std::max(info_.log_ending, outcome.position);
+    info_.next = std::max(info_.next, outcome.position + 1);
+    changed_.notify_all();
+  }
+  return outcome;
+}
+
 ReplicaState Replica::wait_state(ReplicaState state, Deadline deadline) {
   std::unique_lock<std::mutex> lock(mutex_);
   changed_.wait_until(lock, deadline, [&] { return info_.state != state; });
@@ -171,11 +233,8 @@ void Replica::run() {
 
 void Replica::follow() {
   if (!stream_) {
-    EntryStream::Options options;
-    options.window_bytes = options_.window_bytes;
-    options.from_beginning = from_beginning_;
-    options.from = info().next;
-    auto stream = std::make_unique<EntryStream>(*log_, options);
+    if (!started_ && !start_reading(Clock::now() + kStartSlice).ok()) return;
+    auto stream = std::make_unique<EntryStream>(*log_, stream_options());
     stream_catchups_ = 0;
     const std::lock_guard<std::mutex> lock(mutex_);
     stream_ = std::move(stream);
@@ -190,13 +249,17 @@ void Replica::follow() {
   const Outcome outcome =
       stream_->next(&entries, Clock::now() + (opening ? kOpeningSlice : kFollowSlice));
   for (const Entry& entry : entries) {
-    if (!take(entry)) return;
+    const Taken taken = take(entry);
+    if (taken == Taken::again) end_stream();
+    if (taken != Taken::ok) return;
   }
   note_progress(stream_->progress());
   if (outcome.status == Status::truncated) {
-    fail(Status::truncated,
-         "the log begins at position " + std::to_string(outcome.position) +
-                  ", after what this replica has read: " + outcome.reason);
+    begin_anew("away for longer than the log remembers: " + outcome.reason);
+    return;
+  }
+  if (loader_ && stream_->progress().next > opening_target_) {
+    no_snapshot();
     return;
   }
   if (outcome.status == Status::failed) {
@@ -210,6 +273,34 @@ void Replica::follow() {
   }
 }
 
+// Finds out where to begin. Not ok: the log did not say yet, or nowhere: the replica has failed.
+Outcome Replica::start_reading(Deadline deadline) {
+  LogStart start;
+  const Outcome outcome = find_start(*log_, start_below_, deadline, &start);
+  if (!outcome.ok()) return outcome;
+  if (start_below_ != kAny && start.snapshot == 0 && start.beginning > 0) {
+    fail(Status::corrupt, "damaged log: " + info().reason + "; the log begins at position " +
+                              std::to_string(start.beginning) + ", and no older snapshot is left");
+    return Outcome::of(Status::corrupt, info().reason);
+  }
+  opening_target_ = std::max(opening_target_.value_or(0), start.ending);
+  start_ = start.snapshot;
+  log_beginning_ = start.beginning;
+  from_beginning_ = start_ == 0;
+  loader_.reset();
+  if (start_ != 0 || start.beginning > 0) loader_.emplace(*database_);
+  started_ = true;
+  return outcome;
+}
+
+EntryStream::Options Replica::stream_options() const {
+  EntryStream::Options options;
+  options.window_bytes = options_.window_bytes;
+  options.from_beginning = from_beginning_;
+  options.from = loader_ ? start_ : info().next;
+  return options;
+}
+
 void Replica::end_stream() {
   std::unique_ptr<EntryStream> ended;  // its end is waited for without the mutex
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -218,7 +309,7 @@ void Replica::end_stream() {
 
 void Replica::note_progress(const EntryStream::Progress& progress) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (progress.next > info_.next) {
+  if (!loader_ && progress.next > info_.next) {
     info_.next = progress.next;
     from_beginning_ = false;
   }
@@ -228,11 +319,12 @@ void Replica::note_progress(const EntryStream::Progress& progress) {
   changed_.notify_all();
 }
 
-bool Replica::take(const Entry& entry) {
+Replica::Taken Replica::take(const Entry& entry) {
+  if (loader_) return load(entry);
   const DecodeError error = applier_.apply(entry);
   if (error.status != DecodeStatus::ok) {
     copy_failed(entry, error);
-    return false;
+    return Taken::failed;
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   info_.position = entry.position;
@@ -245,7 +337,77 @@ bool Replica::take(const Entry& entry) {
   info_.leader = applier_.leader();
   info_.leader_position = applier_.leader_position();
   changed_.notify_all();
-  return true;
+  return Taken::ok;
+}
+
+Replica::Taken Replica::load(const Entry& entry) {
+  const DecodeError error = loader_->take(entry);
+  const Snapshot& snapshot = loader_->snapshot();
+  if (error.status == DecodeStatus::too_new) {
+    copy_failed(entry, error);
+    return Taken::failed;
+  }
+  if (error.status != DecodeStatus::ok) {
+    start_below_ = snapshot.position;
+    begin_anew("the snapshot at position " + std::to_string(snapshot.position) +
+               " cannot be loaded: position " + std::to_string(entry.position) + ": " +
+               error.reason);
+    return Taken::again;
+  }
+  const bool loaded = loader_->loaded();
+  if (loaded) applier_.start(*loader_);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!loaded) {
+    info_.snapshot_state = SnapshotState::loading;
+    info_.snapshots.under_way = snapshot;
+    info_.snapshots.last_page = loader_->last_page();
+    return Taken::ok;
+  }
+  info_.snapshot_state = SnapshotState::none;
+  info_.started_from = info_.position = snapshot.position;
+  info_.next = snapshot.position + 1;
+  info_.epoch = applier_.epoch();
+  info_.leader = applier_.leader();
+  info_.leader_position = applier_.leader_position();
+  info_.reason += std::string(info_.reason.empty() ? "" : "; ") +
+                  "started from the snapshot at position " + std::to_string(snapshot.position) +
+                  ", version " + std::to_string(snapshot.version);
+  start_below_ = kAny;
+  from_beginning_ = false;
+  loader_.reset();
+  changed_.notify_all();
+  return Taken::again;
+}
+
+// The log was read to its end in search of a snapshot.
+void Replica::no_snapshot() {
+  if (start_ != 0) {
+    start_below_ = start_;
+    begin_anew("the snapshot at position " + std::to_string(start_) + " is not complete");
+    return;
+  }
+  end_stream();
+  fail(Status::truncated,
+       "the log begins at position " + std::to_string(log_beginning_) +
+           " and holds no complete snapshot to start from: take one on the replica that leads, then"
+           " open this one again");
+}
+
+// Drops the copy. Readers are refused until the log, from its newest snapshot on, was read again.
+void Replica::begin_anew(const std::string& reason) {
+  end_stream();
+  loader_.reset();
+  started_ = false;
+  opening_target_.reset();
+  database_->set_readable(false, reason);
+  database_->replace();
+  applier_.restart();
+  set_state(ReplicaState::opening, reason);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  info_.snapshot_state = SnapshotState::none;
+  info_.next = 0;
+  info_.epoch = 0;
+  info_.started_from = 0;
 }
 
 // A copy that does not fit the log is dropped and read again, once: if the same entry fails again,
@@ -266,16 +428,10 @@ void Replica::copy_failed(const Entry& entry, const DecodeError& error) {
     fail(too_new ? Status::too_new : Status::corrupt, why);
     return;
   }
-  database_->set_readable(false, "the copy failed its check at " + reason);
   failed_at_ = entry.position;
-  database_->replace();
-  applier_.restart();
-  from_beginning_ = true;
+  begin_anew("the copy failed its check, reading the log again: " + reason);
   opening_target_ = entry.position;
-  set_state(ReplicaState::opening, "reading the log again: " + reason);
   const std::lock_guard<std::mutex> lock(mutex_);
-  info_.next = 0;
-  info_.epoch = 0;
   ++info_.reloads;
 }
 
@@ -303,7 +459,9 @@ Outcome Replica::become_leader(Deadline deadline, LeadTiming* timing) {
   if (!caught_up.ok()) return back(std::move(caught_up));
 
   const auto announcing = Clock::now();
-  const RecordHeader header = header_now(*database_, applier_.epoch() + 1);
+  RecordHeader header =
+      header_now(*database_, applier_.epoch() + 1, applier_.snapshots().newest());
+  header.kind = RecordKind::leader;
   const std::string entry = encode_leader(header, options_.identity);
   const Outcome announced =
       log_->append(entry, std::min<Deadline>(deadline, announcing + options_.append_timeout));
@@ -311,6 +469,7 @@ Outcome Replica::become_leader(Deadline deadline, LeadTiming* timing) {
   if (!announced.ok()) return back(announced);
 
   applier_.lead(header.epoch, announced.position, options_.identity);
+  applier_.snapshots().note(*database_, announced.position, header, entry.size(), 0);
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     info_.position = announced.position;
@@ -327,16 +486,26 @@ Outcome Replica::become_leader(Deadline deadline, LeadTiming* timing) {
   }
   database_->set_readable(true, {});
   sender_->open(header.epoch);
+  writer_.open(options_.identity, announced.position);
   database_->begin_reign(header.epoch, sender_, options_.append_timeout);
   set_state(ReplicaState::leading);
   return announced;
 }
 
 Outcome Replica::read_up_to(Position last, Deadline deadline) {
-  EntryStream::Options options;
-  options.window_bytes = options_.window_bytes;
-  options.from_beginning = from_beginning_;
-  options.from = info().next;
+  for (;;) {
+    if (!started_) {
+      const Outcome start = start_reading(deadline);
+      if (!start.ok()) return start;
+    }
+    if (std::optional<Outcome> outcome = read_stream_up_to(last, deadline)) return *outcome;
+    if (Clock::now() >= deadline) return Outcome::of(Status::no_answer, "time is up");
+  }
+}
+
+// None: the log must be read anew.
+std::optional<Outcome> Replica::read_stream_up_to(Position last, Deadline deadline) {
+  EntryStream::Options options = stream_options();
   if (!from_beginning_ && options.from > last) return Outcome::at(last);
   options.to = last;
   EntryStream stream(*log_, options);
@@ -345,12 +514,23 @@ Outcome Replica::read_up_to(Position last, Deadline deadline) {
     std::list<Entry> entries;
     const Outcome outcome = stream.next(&entries, deadline);
     for (const Entry& entry : entries) {
-      if (!take(entry)) {
-        const Info now = info();
-        return Outcome::of(now.failure == Status::ok ? Status::corrupt : now.failure, now.reason);
-      }
+      const Taken taken = take(entry);
+      if (taken == Taken::again) return {};
+      if (taken == Taken::ok) continue;
+      const Info now = info();
+      return Outcome::of(now.failure == Status::ok ? Status::corrupt : now.failure, now.reason);
     }
     note_progress(stream.progress());
+    if (outcome.status == Status::truncated) {
+      begin_anew("away for longer than the log remembers: " + outcome.reason);
+      return {};
+    }
+    if (outcome.status == Status::end && loader_) {
+      no_snapshot();
+      const Info now = info();
+      if (now.state != ReplicaState::failed) return {};
+      return Outcome::of(now.failure, now.reason);
+    }
     if (outcome.status == Status::end) return Outcome::at(last);
     if (!outcome.ok()) return outcome;
   }
@@ -365,14 +545,18 @@ void Replica::serve() {
     if (options_.heartbeat.count() > 0) beat = *info_.last_entry + options_.heartbeat;
   }
   // Once told to step down there is nothing to wait for: the wake-up may be used up already.
-  if (!step_down) database_->wait_unsent(std::min(beat, Clock::now() + kLookForLeftovers));
+  if (!step_down) {
+    database_->wait_unsent(std::min({beat, Clock::now() + kLookForLeftovers, writer_.due()}));
+  }
   if (closing()) return;
   Outcome outcome = sender_->send_published();
   if (outcome.ok() && step_down) {
     end_reign(Refusal::leadership_lost, "this replica stepped down");
     return;
   }
-  if (outcome.ok() && Clock::now() >= beat && !database_->unsent()) {
+  if (outcome.ok() && Clock::now() >= writer_.due()) {
+    outcome = writer_.write();
+  } else if (outcome.ok() && Clock::now() >= beat && !database_->unsent()) {
     outcome = sender_->send_heartbeat();
   }
   if (outcome.ok()) return;
@@ -389,15 +573,17 @@ void Replica::serve() {
 // By whichever thread sends.
 void Replica::note_sent(const Sender::Sent& sent) {
   append_latency_.note(sent.took);
+  const RecordKind kind = sent.header.kind;
+  applier_.snapshots().note(*database_, sent.position, sent.header, sent.bytes, sent.last_page);
   const std::lock_guard<std::mutex> lock(mutex_);
   ++info_.appends;
   info_.bytes_appended += sent.bytes;
   info_.last_entry = Clock::now();
   info_.log_ending = sent.position;
-  info_.heartbeats += sent.heartbeat ? 1 : 0;
-  info_.transactions += sent.transactions;
+  info_.heartbeats += kind == RecordKind::heartbeat ? 1 : 0;
+  info_.transactions += kind == RecordKind::batch ? sent.header.transactions : 0;
   // A part of a transaction is in the log, but nothing can be read there yet.
-  if (sent.heartbeat || sent.transactions > 0) {
+  if (kind != RecordKind::batch_part) {
     info_.position = sent.position;
     info_.next = sent.position + 1;
   }

@@ -18,7 +18,9 @@
 #include "log/replicated_log.h"
 #include "pages/database.h"
 #include "replication/applier.h"
+#include "replication/loader.h"
 #include "replication/sender.h"
+#include "replication/snapshot_writer.h"
 
 namespace aurora {
 
@@ -32,6 +34,14 @@ enum class ReplicaState : int {
   closed = 5,
 };
 
+enum class SnapshotState : int {
+  none = 0,
+  requested = 1,   // of this leader, and not in the log yet
+  under_way = 2,   // a leader writes it
+  unfinished = 3,  // begun in the log, and this leader cannot go on with it: the next abandons it
+  loading = 4,     // this replica starts from one
+};
+
 class Replica {
  public:
   struct Options {
@@ -39,6 +49,7 @@ class Replica {
     std::chrono::nanoseconds heartbeat{0};  // 0: never
     std::size_t entry_limit = 1 << 20;
     std::size_t window_bytes = 4 << 20;
+    SnapshotWriter::Options snapshots;
     LeaderInfo identity;
   };
   struct LeadTiming {
@@ -66,6 +77,9 @@ class Replica {
     Position leader_position = 0;
     LeaderInfo leader;
     std::string reason;
+    SnapshotState snapshot_state = SnapshotState::none;
+    SnapshotTracker::Info snapshots;  // while one is loaded, that is the one under way
+    Position started_from = 0;        // the snapshot that this copy began with; 0: the log's beginning
     Status failure = Status::ok;  // in state failed: truncated, corrupt, too_new or failed
   };
 
@@ -83,26 +97,46 @@ class Replica {
   Outcome step_down(Deadline deadline);
   Outcome wait_caught_up(Deadline deadline);
   Outcome wait_position(Position position, Deadline deadline);
+  // Begins a snapshot, unless one is under way. ok: `position` of its begin; it goes on by itself.
+  // none: this replica does not lead (any more).
+  Outcome snapshot(Deadline deadline);
+
+  // Forgets the log below `to`, which a complete snapshot must make up for. ok: `position` of the
+  // truncation. none: this replica does not lead; failed: refused. Not ok and neither of them: the
+  // reign ends. Takes as long as an append may.
+  Outcome truncate(Position to);
+
   ReplicaState wait_state(ReplicaState state, Deadline deadline);
 
   // Closes the log and the database and joins the thread. Idempotent.
   void close();
 
  private:
+  static constexpr Position kAny = ~Position{0};
+
   struct LeadRequest {
     Deadline deadline;
     LeadTiming timing;
     std::optional<Outcome> outcome;
   };
 
+  // What became of an entry. again: go on with a new stream; failed: not with this entry.
+  enum class Taken { ok, again, failed };
+
   void run();
   void follow();
+  Outcome start_reading(Deadline deadline);
+  EntryStream::Options stream_options() const;
   void end_stream();
   Outcome become_leader(Deadline deadline, LeadTiming* timing);
   Outcome read_up_to(Position last, Deadline deadline);
+  std::optional<Outcome> read_stream_up_to(Position last, Deadline deadline);
   void serve();
   void note_sent(const Sender::Sent& sent);
-  bool take(const Entry& entry);  // false: failed
+  Taken take(const Entry& entry);
+  Taken load(const Entry& entry);
+  void no_snapshot();
+  void begin_anew(const std::string& reason);
   void copy_failed(const Entry& entry, const DecodeError& error);
   void end_reign(Refusal fate, const std::string& reason);
   void set_state(ReplicaState state, std::string reason = {});
@@ -121,7 +155,12 @@ class Replica {
   std::uint64_t stream_catchups_ = 0;
   std::optional<Position> opening_target_;
   std::optional<Position> failed_at_;
-  bool from_beginning_ = true;
+  bool started_ = false;          // it is known where to read from:
+  bool from_beginning_ = true;    // - the log's beginning,
+  std::optional<Loader> loader_;  // - a snapshot, until it is loaded,
+  Position start_ = 0;            //   which begins here; 0: the first one in the log
+  Position log_beginning_ = 0;    // as it was then
+  Position start_below_ = kAny;   // snapshots from here on cannot be loaded
 
   Latency append_latency_;
   mutable std::mutex mutex_;
@@ -133,6 +172,7 @@ class Replica {
   bool closing_ = false;            // guarded by mutex_
   std::mutex close_mutex_;          // guards the join of thread_
   const std::shared_ptr<Sender> sender_;
+  SnapshotWriter writer_;
   std::thread thread_;
 };
 

@@ -5,12 +5,13 @@
 
 namespace aurora {
 
-RecordHeader header_now(const Database& database, std::uint64_t epoch) {
+RecordHeader header_now(const Database& database, std::uint64_t epoch, Position snapshot) {
   const PageStore::Stats stats = database.store()->stats();
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   RecordHeader header;
   header.epoch = epoch;
   header.first_version = header.last_version = stats.durable;
+  header.snapshot = snapshot;
   header.page_count = stats.page_count;
   header.checksum_before = header.checksum_after = stats.checksum;
   header.time_us = static_cast<std::uint64_t>(
@@ -19,10 +20,11 @@ RecordHeader header_now(const Database& database, std::uint64_t epoch) {
 }
 
 Sender::Sender(std::shared_ptr<ReplicatedLog> log, Database& database, Options options,
-               std::function<void(const Sent&)> sent)
+               std::function<Position()> newest_snapshot, std::function<void(const Sent&)> sent)
     : log_(std::move(log)),
       database_(database),
       options_(options),
+      newest_snapshot_(std::move(newest_snapshot)),
       sent_(std::move(sent)),
       encoder_(options_.entry_limit) {}
 
@@ -59,10 +61,32 @@ Outcome Sender::send_published() {
 }
 
 Outcome Sender::send_heartbeat() {
+  return send_record([](RecordHeader* header) {
+    header->kind = RecordKind::heartbeat;
+    return encode_heartbeat(*header);
+  });
+}
+
+Outcome Sender::send_record(const Encode& encode, PageNumber last_page) {
   const std::lock_guard<std::mutex> turn(turn_);
-  Sent beat;
-  beat.heartbeat = true;
-  return append(encode_heartbeat(header_now(database_, epoch_)), beat);
+  if (failure_) return *failure_;
+  RecordHeader header = header_now(database_, epoch_, newest_snapshot_());
+  const std::string entry = encode(&header);
+  return append(entry, header, last_page);
+}
+
+Outcome Sender::truncate(Position to) {
+  Outcome outcome;
+  {
+    const std::lock_guard<std::mutex> turn(turn_);
+    if (!open_) return Outcome::of(Status::none, "this replica does not lead");
+    if (failure_) return *failure_;
+    outcome = log_->truncate(to, Clock::now() + options_.append_timeout);
+    // As after an append: the writer is of no use any more.
+    if (!outcome.ok()) failure_ = outcome;
+  }
+  if (!outcome.ok() || database_.unsent()) database_.wake();
+  return outcome;
 }
 
 Outcome Sender::send_batch() {
@@ -70,7 +94,7 @@ Outcome Sender::send_batch() {
   try {
     PageStore::Changes changes;
     if (!database_.collect(&changes)) return {};
-    RecordHeader header = header_now(database_, epoch_);
+    RecordHeader header = header_now(database_, epoch_, newest_snapshot_());
     header.kind = RecordKind::batch;
     header.first_version = changes.first;
     header.last_version = changes.last;
@@ -83,17 +107,16 @@ Outcome Sender::send_batch() {
       const std::uint8_t* before = change.before == nullptr ? nullptr : change.before->bytes;
       const std::uint8_t* after = change.after == nullptr ? nullptr : change.after->bytes;
       if (encoder_.add(change.number, before, after)) {
-        Outcome part = append(encoder_.take_part(), {});
+        RecordHeader of_part = header;
+        of_part.kind = RecordKind::batch_part;
+        Outcome part = append(encoder_.take_part(), of_part);
         if (part.ok()) continue;
         part.unsent = true;  // parts count for nothing without the last one
         failure_ = part;
         return part;
       }
     }
-    Sent batch;
-    batch.transactions = header.transactions;
-    batch.time_us = header.time_us;
-    return append(encoder_.finish(), batch);
+    return append(encoder_.finish(), header);
   } catch (const std::bad_alloc&) {
     // Perhaps only after the last part was sent: what became of it is left to the next leader.
     failure_ = Outcome::of(Status::failed, "no memory to make a log entry");
@@ -101,7 +124,8 @@ Outcome Sender::send_batch() {
   }
 }
 
-Outcome Sender::append(const std::string& entry, const Sent& what) {
+Outcome Sender::append(const std::string& entry, const RecordHeader& header,
+                       PageNumber last_page) {
   if (failure_) return *failure_;
   const auto begin = Clock::now();
   Outcome outcome = log_->append(entry, begin + options_.append_timeout);
@@ -109,12 +133,9 @@ Outcome Sender::append(const std::string& entry, const Sent& what) {
     failure_ = outcome;
     return outcome;
   }
-  Sent sent = what;
-  sent.position = outcome.position;
-  sent.bytes = entry.size();
-  sent.took = Clock::now() - begin;
-  if (sent.transactions > 0) {
-    database_.make_durable({outcome.position, sent.time_us, epoch_}, [&] { sent_(sent); });
+  const Sent sent{outcome.position, header, last_page, entry.size(), Clock::now() - begin};
+  if (header.kind == RecordKind::batch) {
+    database_.make_durable({outcome.position, header.time_us, epoch_}, [&] { sent_(sent); });
   } else {
     sent_(sent);
   }

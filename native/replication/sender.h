@@ -15,19 +15,18 @@
 
 namespace aurora {
 
-// A header without pages: the database as it is, in the reign `epoch`.
-RecordHeader header_now(const Database& database, std::uint64_t epoch);
+// A header without pages: the database as it is, in the reign `epoch`. `snapshot`: the newest one.
+RecordHeader header_now(const Database& database, std::uint64_t epoch, Position snapshot);
 
 class Sender final : public Database::Outlet {
  public:
   // One entry that is on a quorum.
   struct Sent {
     Position position = 0;
+    RecordHeader header;
+    PageNumber last_page = 0;  // of a chunk of a snapshot
     std::size_t bytes = 0;
-    std::uint32_t transactions = 0;  // complete with this entry
-    std::uint64_t time_us = 0;       // of the entry that completes them
     std::chrono::nanoseconds took{0};
-    bool heartbeat = false;
   };
   struct Options {
     std::chrono::nanoseconds append_timeout{std::chrono::seconds(10)};
@@ -36,8 +35,9 @@ class Sender final : public Database::Outlet {
 
   // `sent` is told of every entry, by the thread that has the turn, never after shut(): once readers
   // see what is in it, and before anybody hears that his commit is durable.
+  // `newest_snapshot`: where it begins, as what was sent so far says.
   Sender(std::shared_ptr<ReplicatedLog> log, Database& database, Options options,
-         std::function<void(const Sent&)> sent);
+         std::function<Position()> newest_snapshot, std::function<void(const Sent&)> sent);
 
   // From any thread that waits for its commit: sends what was published, unless somebody is sending,
   // who then sees to the rest, or the thread could not wait as long as an append may take.
@@ -56,13 +56,23 @@ class Sender final : public Database::Outlet {
   Outcome send_published();
   Outcome send_heartbeat();
 
+  // Waits for its turn, when all that was sent is durable, and appends a record that is no batch:
+  // `encode` makes it of a header of the database as it is then, which it may change.
+  using Encode = std::function<std::string(RecordHeader*)>;
+  Outcome send_record(const Encode& encode, PageNumber last_page = 0);
+
+  // Waits for its turn, and forgets what the log holds below `to`. From any thread; waits no longer
+  // than an append may take, and one under way.
+  Outcome truncate(Position to);
+
  private:
   Outcome send_batch();
-  Outcome append(const std::string& entry, const Sent& what);
+  Outcome append(const std::string& entry, const RecordHeader& header, PageNumber last_page = 0);
 
   const std::shared_ptr<ReplicatedLog> log_;
   Database& database_;
   const Options options_;
+  const std::function<Position()> newest_snapshot_;
   const std::function<void(const Sent&)> sent_;
 
   std::mutex turn_;       // held while an entry is made and under way

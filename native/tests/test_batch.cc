@@ -298,6 +298,23 @@ TEST_CASE("records without pages are refused by the batch decoder, and so is a s
   CHECK(decoder.decode("too short", batch).status == DecodeStatus::corrupt);
 }
 
+TEST_CASE("a chunk of a snapshot has full pages only") {
+  RecordHeader chunk = header_on_one_version();
+  chunk.kind = RecordKind::snapshot_chunk;
+  BatchDecoder decoder;
+  RecordHeader decoded;
+  REQUIRE(decode(decoder, snapshot_chunk_entry(), &decoded).status == DecodeStatus::ok);
+  CHECK(decoded.kind == RecordKind::snapshot_chunk);
+  CHECK(decoded.part == 2);
+  CHECK(decoder.pages().size() == 2);
+  for (const char* body : {"\x06", "\x05\x00"}) {  // page 1 is absent, page 1 is a patch
+    const std::string entry = wire::seal(chunk, 0, body[0] == 5 ? 2 : 1, {body, body[0] == 5 ? 2u : 1u});
+    const DecodeError error = decode(decoder, entry, &decoded);
+    CHECK(error.status == DecodeStatus::corrupt);
+    CHECK(contains(error.reason, "page 1 of a snapshot is not there in full"));
+  }
+}
+
 TEST_CASE("a decoder is as good as new after an entry that it refused") {
   BatchDecoder decoder;
   RecordHeader decoded;
