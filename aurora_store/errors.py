@@ -139,6 +139,12 @@ class StoreNotRunning(StoreError):
     exit_code = 28
 
 
+class BackupFailed(StoreError):
+    """A backup cannot be written or read: those that are there are as they were."""
+
+    exit_code = 29
+
+
 class ElectionUnavailable(StoreError):
     """ZooKeeper cannot be reached or used for the election: nothing was changed, retry later."""
 

@@ -75,6 +75,16 @@ class Image:
         read = lib.aur_image_read(self._native, first_page, count, buffer)
         return bytes(ffi.buffer(buffer, read * PAGE_BYTES))
 
+    def is_absent(self, page: int) -> bool:
+        """Whether a page has no content: it is read as zeros, and not part of the checksum.
+
+        Raises:
+            StoreClosed: the image was closed.
+        """
+        if self._native is None:
+            raise StoreClosed("the image was closed")
+        return bool(lib.aur_image_is_absent(self._native, page))
+
     def chunks(self) -> Iterator[bytes]:
         """The bytes of this version as an ordinary SQLite file, a megabyte at a time."""
         for first in range(1, self.page_count + 1, _PAGES_AT_A_TIME):

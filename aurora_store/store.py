@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from aurora_store import __version__, driver, tokens
+from aurora_store.backup import Backup, write_backup
 from aurora_store.batch import Batch
 from aurora_store.dialect import create_engine
 from aurora_store.errors import (
@@ -274,6 +275,30 @@ class Store:
             LogUnavailable: this replica is still loading, or its copy failed a check.
         """
         return Image(lib.aur_store_database(self._native))
+
+    def backup(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        compress: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Backup:
+        """Copies the durable version of now into an ordinary SQLite file, and a sidecar beside it.
+
+        On a leader or a standby, which go on meanwhile. See `aurora_store.backup`.
+
+        Args:
+            path: of the file; one that is there is replaced once the new one is on disk. In a
+                directory it gets a name that sorts by time.
+            compress: with zstd.
+            progress: is called with ("backup", pages done, pages in all).
+
+        Raises:
+            BackupFailed: it cannot be written; a backup that was there is as it was.
+            Corrupt: this replica's copy in memory is damaged.
+            LogUnavailable, StoreClosed: this replica cannot be read.
+        """
+        return write_backup(self, path, compress=compress, progress=progress)
 
     # ---- waiting and looking ----
 
