@@ -66,3 +66,10 @@ def status(store: Store, arguments: Arguments, progress: Progress) -> dict[str, 
         "position": now.position,
         "version": now.version,
     }
+
+
+@operation("backup")
+def backup(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    """Makes a backup in the file or directory `path`."""
+    compress = bool(arguments.get("compress", False))
+    return store.backup(arguments["path"], compress=compress, progress=progress).as_json()
