@@ -26,7 +26,7 @@ HTTP_PARSER = Path(__file__).resolve().parent / "compat" / "http-parser"
 # compat/ takes its place. An extra in pyproject.toml could not say where that is.
 MESOS = ["pymesos==0.3.15", f"http-parser @ {HTTP_PARSER.as_uri()}"]
 BENCH = ["matplotlib", "psycopg[binary]"]
-TEST = ["alembic", "hypothesis", "mypy", "pytest", "ruff", "xxhash", "zstandard"]
+TEST = ["alembic", "hypothesis", "mypy", "pytest", "ruff"]
 
 
 def declarations() -> str:

@@ -133,6 +133,18 @@ class TokenExpired(StoreError):
     exit_code = 27
 
 
+class StoreNotRunning(StoreError):
+    """No store that can be controlled runs on that log directory, or it ended meanwhile."""
+
+    exit_code = 28
+
+
+class BackupFailed(StoreError):
+    """A backup cannot be written or read: those that are there are as they were."""
+
+    exit_code = 29
+
+
 class ElectionUnavailable(StoreError):
     """ZooKeeper cannot be reached or used for the election: nothing was changed, retry later."""
 

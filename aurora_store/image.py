@@ -1,7 +1,7 @@
 """A durable version of the database, held as it is, to copy it while everybody goes on.
 
-    with store.image() as image:
-        image.write("/backup/scheduler.db")
+with store.image() as image:
+    image.write("/backup/scheduler.db")
 """
 
 from __future__ import annotations
@@ -74,6 +74,16 @@ class Image:
         buffer = ffi.new("char[]", count * PAGE_BYTES)
         read = lib.aur_image_read(self._native, first_page, count, buffer)
         return bytes(ffi.buffer(buffer, read * PAGE_BYTES))
+
+    def is_absent(self, page: int) -> bool:
+        """Whether a page has no content: it is read as zeros, and not part of the checksum.
+
+        Raises:
+            StoreClosed: the image was closed.
+        """
+        if self._native is None:
+            raise StoreClosed("the image was closed")
+        return bool(lib.aur_image_is_absent(self._native, page))
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes of this version as an ordinary SQLite file, a megabyte at a time."""

@@ -17,12 +17,13 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from aurora_store import __version__, driver, tokens
+from aurora_store.backup import Backup, write_backup
 from aurora_store.batch import Batch
 from aurora_store.dialect import create_engine
 from aurora_store.errors import (
@@ -38,6 +39,9 @@ from aurora_store.image import Image
 from aurora_store.log import Log, Position
 from aurora_store.native import Outcome, c_text, call, ffi, lib
 from aurora_store.status import LeadTiming, State, Status, read_status, state_of
+
+if TYPE_CHECKING:
+    from aurora_store.control import ControlServer
 
 __all__ = ["Store"]
 
@@ -61,6 +65,7 @@ class Store:
     ) -> None:
         """Takes over an opened log, and closes it when it is closed. See `open` for the rest."""
         self._log = log
+        self._control: ControlServer | None = None
         self._closed = False
         self.name = name or uuid.uuid4().hex
         self.host = host or socket.gethostname()
@@ -105,6 +110,7 @@ class Store:
         append_timeout: float = 10.0,
         heartbeat: float = 1.0,
         entry_limit: int = 1 << 20,
+        control: bool = True,
     ) -> Store:
         """Opens a replica; it follows the log from now on. Returns at once: see `wait_caught_up`.
 
@@ -120,6 +126,8 @@ class Store:
             heartbeat: an idle leader appends an entry so often, in seconds; 0: never. It bounds
                 the lag of the standbys.
             entry_limit: transactions that compress to more bytes are cut into several entries.
+            control: whether the command line may ask this store to do something, through the socket
+                ``control.sock`` in its directory (`aurora_store.control`).
 
         Raises:
             ValueError, LibmesosNotFound, LogInUse, LogUnavailable, Corrupt: as `Log.open`.
@@ -135,7 +143,7 @@ class Store:
             libmesos=libmesos,
         )
         try:
-            return cls(
+            store = cls(
                 log,
                 name=name,
                 host=host,
@@ -147,6 +155,11 @@ class Store:
         except BaseException:
             log.close()
             raise
+        if control:
+            from aurora_store.control.server import listen
+
+            store._control = listen(store)
+        return store
 
     # ---- roles ----
 
@@ -263,6 +276,30 @@ class Store:
         """
         return Image(lib.aur_store_database(self._native))
 
+    def backup(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        compress: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Backup:
+        """Copies the durable version of now into an ordinary SQLite file, and a sidecar beside it.
+
+        On a leader or a standby, which go on meanwhile. See `aurora_store.backup`.
+
+        Args:
+            path: of the file; one that is there is replaced once the new one is on disk. In a
+                directory it gets a name that sorts by time.
+            compress: with zstd.
+            progress: is called with ("backup", pages done, pages in all).
+
+        Raises:
+            BackupFailed: it cannot be written; a backup that was there is as it was.
+            Corrupt: this replica's copy in memory is damaged.
+            LogUnavailable, StoreClosed: this replica cannot be read.
+        """
+        return write_backup(self, path, compress=compress, progress=progress)
+
     # ---- waiting and looking ----
 
     def wait_caught_up(self, *, timeout: float = 60.0) -> Position:
@@ -325,6 +362,8 @@ class Store:
         if self._closed:
             return
         self._closed = True
+        if self._control is not None:
+            self._control.close()
         driver.unregister(self.name)
         lib.aur_store_close(self._native)
         self._engine.dispose()

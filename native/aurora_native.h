@@ -417,6 +417,10 @@ void aur_image_get_info(aur_image* image, aur_image_info* info);
  * were before the end. Absent pages are zeros. */
 size_t aur_image_read(aur_image* image, uint32_t first_page, size_t count, char* buffer);
 
+/* Whether a page within the image has no content: such pages are zeros, and none of those which the
+ * checksum is of. */
+int aur_image_is_absent(aur_image* image, uint32_t page);
+
 /* ---- a Mesos cluster for development (dev/) ------------------------------------------------ */
 
 /* Starts a master and `agents` agents in this process, for good: once, after aur_libprocess_start

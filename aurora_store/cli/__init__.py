@@ -11,6 +11,7 @@ from importlib import metadata
 
 import click
 
+from aurora_store.cli.backup import backup
 from aurora_store.cli.demo import demo
 from aurora_store.cli.demo_framework import demo_framework
 from aurora_store.cli.dev import dev
@@ -48,6 +49,7 @@ def main() -> None:
     """
 
 
+main.add_command(backup)
 main.add_command(demo)
 main.add_command(demo_framework)
 main.add_command(dev)

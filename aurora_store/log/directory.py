@@ -20,7 +20,7 @@ _FREE_BYTES = 16 << 20  # as the native log wants for an append
 _FLOCK = "hhqqi4x"  # struct flock of 64-bit Linux
 _CURRENT = re.compile(rb"MANIFEST-\d{6,}\n")
 _DATA = re.compile(r"\d{6,}\.(log|ldb|sst)|MANIFEST-\d{6,}")
-_HARMLESS = re.compile(r"LOCK|LOG|LOG\.old|\d{6,}\.dbtmp")
+_HARMLESS = re.compile(r"LOCK|LOG|LOG\.old|\d{6,}\.dbtmp|control\.sock")
 _RECORD_HEADER = struct.Struct(
     "<IHB"
 )  # checksum, size, type: what each record of a manifest begins with

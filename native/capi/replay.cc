@@ -171,4 +171,8 @@ size_t aur_image_read(aur_image* image, uint32_t first_page, size_t count, char*
   return image->image->read(first_page, count, reinterpret_cast<std::uint8_t*>(buffer));
 }
 
+int aur_image_is_absent(aur_image* image, uint32_t page) {
+  return image->image->is_absent(page) ? 1 : 0;
+}
+
 }  // extern "C"

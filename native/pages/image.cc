@@ -40,4 +40,8 @@ std::size_t DurableImage::read(PageNumber first, std::size_t count, std::uint8_t
   return count;
 }
 
+bool DurableImage::is_absent(PageNumber number) const {
+  return view_.store->find(*view_.pin, number) == nullptr;
+}
+
 }  // namespace aurora

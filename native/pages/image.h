@@ -31,6 +31,9 @@ class DurableImage {
   // Absent pages are zeros.
   std::size_t read(PageNumber first, std::size_t count, std::uint8_t* buffer) const;
 
+  // Whether a page has no content, so that it is none of those which the checksum is of.
+  bool is_absent(PageNumber number) const;
+
  private:
   explicit DurableImage(const Database::View& view) : view_(view) {}
 

@@ -1,0 +1,152 @@
+"""Making a backup of a store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import zstandard
+
+from aurora_store import __version__
+from aurora_store.atomic_file import written_beside
+from aurora_store.backup.names import backup_name
+from aurora_store.backup.pages import DatabaseChecksum
+from aurora_store.backup.sidecar import Backup, sidecar_of
+from aurora_store.errors import BackupFailed, Corrupt
+from aurora_store.image import PAGE_BYTES, Image
+
+if TYPE_CHECKING:
+    from aurora_store.store import Store
+
+__all__ = ["write_backup"]
+
+Progress = Callable[[str, int, int], None]
+
+_LEVEL = 3
+_USER_VERSION = slice(60, 64)  # in the header of an SQLite file
+_ATTEMPTS = 10
+
+
+class _Hashed:
+    """A file that counts and hashes what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        self._file.write(data)
+        self._sha256.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def hexdigest(self) -> str:
+        return self._sha256.hexdigest()
+
+
+def write_backup(
+    store: Store,
+    path: str | os.PathLike[str],
+    *,
+    compress: bool = False,
+    progress: Progress | None = None,
+) -> Backup:
+    """Copies the durable version of now into a file; see `Store.backup`."""
+    path = Path(os.path.abspath(path))
+    try:
+        return _write(store, path, compress, progress)
+    except OSError as exc:
+        if isinstance(exc, ConnectionError):
+            raise  # whoever asked for it has gone
+        raise BackupFailed(
+            f"the backup {path} cannot be written: {exc.strerror or exc}",
+            hint=f"see that {path.parent} is there, is writable, and has room",
+        ) from exc
+
+
+def _write(store: Store, path: Path, compress: bool, progress: Progress | None) -> Backup:
+    image, alembic = _hold(store)
+    if path.is_dir():
+        path /= backup_name(datetime.now(timezone.utc), image.position, compress=compress)
+    with image:
+        checksum = DatabaseChecksum(image.is_absent)
+        user_version = 0
+        with written_beside(path) as file:
+            hashed = _Hashed(file)
+            with _compressed(hashed, image.page_count) if compress else _plain(hashed) as write:
+                for chunk in image.chunks():
+                    if checksum.pages == 0:
+                        user_version = int.from_bytes(chunk[_USER_VERSION], "big")
+                    checksum.add(chunk)
+                    write(chunk)
+                    if progress is not None:
+                        progress("backup", checksum.pages, image.page_count)
+            if checksum.value != image.checksum:
+                raise Corrupt(
+                    f"the pages of version {image.version} have the checksum {checksum.value:016x},"
+                    f" and the log says {image.checksum:016x}: this replica's memory is damaged",
+                    hint="restart this replica, and see to its machine's memory",
+                )
+            sidecar_of(path).unlink(missing_ok=True)  # of what was there: it fits no more
+        backup = Backup(
+            path=path,
+            size=hashed.size,
+            sha256=hashed.hexdigest(),
+            compressed=compress,
+            position=image.position,
+            time=image.time.isoformat().replace("+00:00", "Z"),
+            epoch=image.epoch,
+            version=image.version,
+            checksum=f"{image.checksum:016x}",
+            page_count=image.page_count,
+            absent_pages=tuple(checksum.absent),
+            user_version=user_version,
+            alembic_version=alembic,
+            software=f"aurora-store {__version__}",
+            host=store.host,
+        )
+    with written_beside(sidecar_of(path)) as file:
+        file.write(backup.document())
+    return backup
+
+
+@contextmanager
+def _plain(file: _Hashed) -> Iterator[Callable[[bytes], Any]]:
+    yield file.write
+
+
+@contextmanager
+def _compressed(file: _Hashed, page_count: int) -> Iterator[Callable[[bytes], Any]]:
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    # What it is given it need not close: our file is none of its business.
+    stream: Any = compressor.stream_writer(file, size=page_count * PAGE_BYTES, closefd=False)  # type: ignore[arg-type]
+    with stream as writer:
+        yield writer.write
+
+
+def _hold(store: Store) -> tuple[Image, str | None]:
+    """A version, and its Alembic revision: the one that is there before and after."""
+    revision = _alembic_version(store)
+    for _ in range(_ATTEMPTS):
+        image = store.image()
+        now = _alembic_version(store)
+        if now == revision:
+            break
+        image.close()
+        revision = now
+    return image, revision
+
+
+def _alembic_version(store: Store) -> str | None:
+    with store.read() as connection:
+        there = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'alembic_version'"
+        if connection.exec_driver_sql(there).first() is None:
+            return None
+        revisions = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars()
+        return ",".join(sorted(map(str, revisions))) or None

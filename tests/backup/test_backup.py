@@ -1,0 +1,273 @@
+"""A backup is an ordinary SQLite file of one version, and whatever happens to it is found."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import zstandard
+from memory_stores import MemoryEnsemble
+
+from aurora_store import Store
+from aurora_store.backup import Backup, sidecar_of, verify
+from aurora_store.errors import BackupFailed, Corrupt, FormatTooNew, StoreError
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+
+
+def rows(path: Path) -> list[tuple[int, str]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT id, body FROM t ORDER BY id").fetchall()
+
+
+def problems(path: Path) -> dict[str, str]:
+    return {check.name: check.problem for check in verify(path)[1] if check.problem}
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_backup_says_where_in_the_log_it_is_from_and_proves_itself(
+    store: Store, tmp_path: Path, compress: bool
+) -> None:
+    status = store.status()
+    backup = store.backup(tmp_path / "b.db", compress=compress)
+    assert (backup.position, backup.version) == (status.position, status.version)
+    assert (backup.checksum, backup.page_count) == (f"{status.checksum:016x}", status.pages)
+    assert (backup.epoch, backup.user_version, backup.host) == (status.epoch, 7, "one:1")
+    assert backup.alembic_version is None
+    assert backup.time.endswith("Z")
+    found, checks = verify(tmp_path / "b.db")
+    assert found == backup
+    names = ["file", "compression", "database", "integrity"]
+    assert [check.name for check in checks] == (names if compress else [names[0], *names[2:]])
+    assert [check.problem for check in checks] == [""] * len(checks)
+
+
+def test_a_plain_backup_is_what_sqlite_reads_and_a_compressed_one_unpacks_to_it(
+    store: Store, tmp_path: Path
+) -> None:
+    plain = store.backup(tmp_path / "b.db")
+    packed = store.backup(tmp_path / "b.db.zst", compress=True)
+    assert len(rows(plain.path)) == 1000
+    with packed.path.open("rb") as file:
+        unpacked = zstandard.ZstdDecompressor().stream_reader(file).read()
+    assert unpacked == plain.path.read_bytes()
+    assert packed.size < plain.size
+
+
+def test_both_files_are_their_owners_alone_and_nothing_else_is_left(
+    store: Store, tmp_path: Path
+) -> None:
+    store.backup(tmp_path / "b.db")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.db", "b.db.json"]
+    for path in tmp_path.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_sidecar_names_alembics_revision(store: Store, tmp_path: Path) -> None:
+    with store.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('ae1027a6acf')")
+    assert store.backup(tmp_path / "b.db").alembic_version == "ae1027a6acf"
+
+
+def test_a_standby_makes_the_same_backup_as_the_leader(
+    ensemble: MemoryEnsemble, store: Store, tmp_path: Path
+) -> None:
+    standby = ensemble.open("two:1")
+    standby.wait_for(store.position)
+    of_leader = store.backup(tmp_path / "leader.db")
+    of_standby = standby.backup(tmp_path / "standby.db")
+    assert of_standby.sha256 == of_leader.sha256
+    assert (of_standby.position, of_standby.time) == (of_leader.position, of_leader.time)
+
+
+def test_an_empty_database_can_be_backed_up(ensemble: MemoryEnsemble, tmp_path: Path) -> None:
+    store = ensemble.open("one:1")
+    store.lead()
+    backup = store.backup(tmp_path / "b.db", compress=True)
+    assert (backup.page_count, backup.size > 0) == (0, True)
+    assert problems(backup.path) == {}
+
+
+def test_writers_go_on_and_a_backup_holds_no_half_of_what_they_do(
+    store: Store, tmp_path: Path
+) -> None:
+    with store.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE bank (account INTEGER PRIMARY KEY, money INTEGER)")
+        connection.exec_driver_sql("INSERT INTO bank VALUES (1, 1000), (2, 0)")
+    stopping = threading.Event()
+    written: list[int] = []
+
+    def write() -> None:
+        while not stopping.is_set():
+            with store.begin() as connection:
+                connection.exec_driver_sql("UPDATE bank SET money = money - 1 WHERE account = 1")
+                connection.exec_driver_sql("UPDATE bank SET money = money + 1 WHERE account = 2")
+            written.append(1)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for number in range(5):
+            before = len(written)
+            backup = store.backup(tmp_path / f"{number}.db")
+            assert problems(backup.path) == {}
+            with closing(sqlite3.connect(backup.path)) as connection:
+                total = connection.execute("SELECT sum(money) FROM bank").fetchone()
+            assert total == (1000,)
+            while len(written) == before:
+                assert thread.is_alive()
+    finally:
+        stopping.set()
+        thread.join(20)
+
+
+def test_pages_without_content_are_told_from_pages_of_zeros(store: Store, tmp_path: Path) -> None:
+    with store.begin() as connection:
+        # Its pages are taken and freed in one transaction: SQLite never writes them.
+        connection.exec_driver_sql("CREATE TABLE brief (b BLOB)")
+        connection.exec_driver_sql("INSERT INTO brief VALUES (zeroblob(100000))")
+        connection.exec_driver_sql("CREATE TABLE kept (b BLOB)")
+        connection.exec_driver_sql("INSERT INTO kept VALUES (zeroblob(100000))")
+        connection.exec_driver_sql("DELETE FROM brief")
+    backup = store.backup(tmp_path / "b.db")
+    assert backup.absent_pages, "no page without content: the test does not test what it should"
+    assert problems(backup.path) == {}
+    document = json.loads(sidecar_of(backup.path).read_text())
+    document["absent_pages"] = document["absent_pages"][1:]
+    sidecar_of(backup.path).write_text(json.dumps(document))
+    assert set(problems(backup.path)) == {"database"}
+
+
+# ---- damage ----
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "zstd"])
+def backup(request: pytest.FixtureRequest, store: Store, tmp_path: Path) -> Backup:
+    return store.backup(tmp_path / "b.db", compress=request.param)
+
+
+def test_a_truncated_file_is_found(backup: Backup) -> None:
+    os.truncate(backup.path, backup.size - 100)
+    found = problems(backup.path)
+    assert str(backup.size - 100) in found["file"]
+    assert ("compression" in found) == backup.compressed
+    assert ("database" in found) != backup.compressed
+
+
+@pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
+def test_a_flipped_bit_is_found(backup: Backup, where: float) -> None:
+    content = bytearray(backup.path.read_bytes())
+    content[int(len(content) * where)] ^= 1
+    backup.path.write_bytes(content)
+    found = problems(backup.path)
+    assert "SHA-256" in found["file"]
+    assert "compression" in found or "database" in found
+
+
+def test_another_file_with_a_sidecar_that_fits_it_is_found_by_its_pages(
+    backup: Backup, tmp_path: Path
+) -> None:
+    # As if both were written wrongly: the log's own checksum is what it is held against.
+    if backup.compressed:
+        pytest.skip("the plain one shows it")
+    with closing(sqlite3.connect(backup.path)) as connection:
+        connection.execute("UPDATE t SET body = 'changed' WHERE id = 500")
+        connection.commit()
+    document = json.loads(sidecar_of(backup.path).read_text())
+    document["sha256"] = subprocess.run(
+        ["sha256sum", backup.path], capture_output=True, text=True, check=True
+    ).stdout.split()[0]
+    sidecar_of(backup.path).write_text(json.dumps(document))
+    assert set(problems(backup.path)) == {"database"}
+
+
+def test_a_backup_without_its_sidecar_is_no_backup(backup: Backup) -> None:
+    sidecar_of(backup.path).unlink()
+    with pytest.raises(Corrupt, match="no backup") as raised:
+        verify(backup.path)
+    assert raised.value.hint is not None and ".json" in raised.value.hint
+
+
+def test_a_sqlite_file_of_somebody_else_is_no_backup(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "foreign.db")) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    with pytest.raises(Corrupt, match="no backup"):
+        verify(tmp_path / "foreign.db")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1, "size": "many"}'])
+def test_a_damaged_sidecar_is_named(backup: Backup, text: str) -> None:
+    sidecar_of(backup.path).write_text(text)
+    with pytest.raises(Corrupt, match=r"b\.db\.json is damaged"):
+        verify(backup.path)
+
+
+def test_a_sidecar_of_a_newer_release_is_left_to_that(backup: Backup) -> None:
+    document = json.loads(sidecar_of(backup.path).read_text())
+    sidecar_of(backup.path).write_text(json.dumps({**document, "format": 2}))
+    with pytest.raises(FormatTooNew, match="format 2"):
+        verify(backup.path)
+
+
+def test_a_backup_whose_file_is_missing_says_so(backup: Backup) -> None:
+    backup.path.unlink()
+    with pytest.raises(BackupFailed, match=r"b\.db"):
+        verify(backup.path)
+
+
+# ---- no room, no right ----
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr}")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+@as_root
+def test_on_a_full_disk_it_fails_with_the_reason_and_what_was_there_stays(
+    store: Store, small_disk: Path
+) -> None:
+    with store.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM t WHERE id > 10")
+    connection = store.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    with connection:
+        connection.exec_driver_sql("VACUUM")
+    good = store.backup(small_disk / "b.db")
+    with store.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO t (body) VALUES (hex(randomblob(100000)))")
+    with pytest.raises(BackupFailed, match="No space left") as raised:
+        store.backup(small_disk / "b.db")
+    assert raised.value.hint is not None and "room" in raised.value.hint
+    assert sorted(path.name for path in small_disk.iterdir()) == ["b.db", "b.db.json"]
+    assert verify(small_disk / "b.db")[0] == good
+    assert problems(small_disk / "b.db") == {}
+
+
+def test_a_directory_that_is_not_there_is_named(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(BackupFailed, match="missing"):
+        store.backup(tmp_path / "missing" / "b.db")
+
+
+def test_a_replica_that_cannot_be_read_makes_none(
+    ensemble: MemoryEnsemble, store: Store, tmp_path: Path
+) -> None:
+    store.close()
+    with pytest.raises(StoreError):
+        store.backup(tmp_path / "b.db")
+    assert list(tmp_path.iterdir()) == []

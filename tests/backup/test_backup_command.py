@@ -1,0 +1,114 @@
+"""``aurora-store backup``, on a running store of the real log."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from harness import Worker
+
+from aurora_store.cli import main
+
+
+def run(*arguments: str | Path) -> Result:
+    """The command in this process, its output in a pipe."""
+    return CliRunner().invoke(main, ["backup", *map(str, arguments)])
+
+
+def document(result: Result) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer
+
+
+def error(result: Result) -> dict[str, Any]:
+    """The JSON object of an error, the last line of stderr."""
+    answer: dict[str, Any] = json.loads(result.stderr.splitlines()[-1])
+    assert answer["code"] == result.exit_code
+    return answer
+
+
+@pytest.mark.parametrize("options", [(), ("--compress",)])
+def test_now_makes_a_backup_that_verify_proves_and_list_shows(
+    leader: Worker, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    made = run("now", folder, "--directory", tmp_path / "log", "--json", *options)
+    assert made.exit_code == 0, made.stderr
+    status = leader.call("status")
+    assert document(made)["position"] == status["position"]
+    assert document(made)["version"] == status["version"]
+    path = Path(document(made)["path"])
+    assert path.parent == folder
+
+    verified = run("verify", path, "--json")
+    assert verified.exit_code == 0, verified.stderr
+    assert document(verified)["ok"] is True
+    assert set(document(verified)["checks"]) >= {"file", "database", "integrity"}
+
+    listed = run("list", folder, "--json")
+    assert [each["path"] for each in document(listed)["backups"]] == [str(path)]
+    assert path.name in run("list", folder).stdout
+    assert "integrity\tok" in run("verify", path).stdout
+
+
+def test_a_relative_file_is_meant_from_where_the_command_runs(
+    leader: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("now", "mine.db", "--directory", "log").exit_code == 0
+    assert (tmp_path / "mine.db").exists()
+
+
+def test_without_a_running_store_it_says_so(tmp_path: Path) -> None:
+    result = run("now", tmp_path / "b.db", "--directory", tmp_path, "--json")
+    assert result.exit_code == 28
+    assert error(result)["name"] == "StoreNotRunning"
+    assert error(result)["hint"]
+
+
+def test_where_it_cannot_write_the_store_says_why(leader: Worker, tmp_path: Path) -> None:
+    result = run("now", tmp_path / "no" / "b.db", "--directory", tmp_path / "log", "--json")
+    assert result.exit_code == 29
+    assert "No such file" in error(result)["message"]
+    assert leader.call("status")["state"] == "leading"
+
+
+def test_a_damaged_backup_is_exit_code_3_and_the_damage_is_printed(
+    leader: Worker, tmp_path: Path
+) -> None:
+    path = tmp_path / "b.db"
+    assert run("now", path, "--directory", tmp_path / "log").exit_code == 0
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 4
+    path.write_bytes(content)
+    result = run("verify", path, "--json")
+    assert result.exit_code == 3
+    checks = document(result)["checks"]
+    assert "SHA-256" in checks["file"] and "checksum" in checks["database"]
+    assert "file, database" in error(result)["message"]
+    os.truncate(path, 4096)
+    listed = document(run("list", tmp_path, "--json"))["backups"]
+    assert listed == [], "another naming than a schedule's is not listed"
+    (tmp_path / "b.db.json").unlink()
+    result = run("verify", path, "--json")
+    assert (result.exit_code, error(result)["name"]) == (3, "Corrupt")
+
+
+def test_an_incomplete_one_is_listed_with_what_is_wrong(leader: Worker, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    made = run("now", folder, "--directory", tmp_path / "log", "--json")
+    path = Path(document(made)["path"])
+    Path(f"{path}.json").unlink()
+    (listed,) = document(run("list", folder, "--json"))["backups"]
+    assert listed["complete"] is False and "no backup" in listed["problem"]
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    result = run("list", tmp_path / "missing", "--json")
+    assert result.exit_code == 29 and "missing" in error(result)["message"]
