@@ -25,8 +25,10 @@ HTTP_PARSER = Path(__file__).resolve().parent / "compat" / "http-parser"
 # pymesos requires http-parser, whose releases do not build on Python 3.11 and newer: the one in
 # compat/ takes its place. An extra in pyproject.toml could not say where that is.
 MESOS = ["pymesos==0.3.15", f"http-parser @ {HTTP_PARSER.as_uri()}"]
-BENCH = ["matplotlib", "psycopg[binary]"]
-TEST = ["alembic", "hypothesis", "mypy", "pytest", "ruff"]
+PLOT = ["matplotlib"]
+SNAPPY = ["cramjam"]  # for logs of a libmesos that was built with snappy
+BENCH = [*PLOT, "psycopg[binary]"]
+TEST = [*PLOT, *SNAPPY, "alembic", "hypothesis", "mypy", "pytest", "ruff"]
 
 
 def declarations() -> str:
@@ -85,7 +87,13 @@ setup(
             ],
         )
     ],
-    extras_require={"bench": BENCH, "mesos": MESOS, "test": [*MESOS, *TEST]},
+    extras_require={
+        "bench": BENCH,
+        "mesos": MESOS,
+        "plot": PLOT,
+        "snappy": SNAPPY,
+        "test": [*MESOS, *TEST],
+    },
     cmdclass={"build_ext": BuildNative},
     options={"bdist_wheel": {"py_limited_api": "cp310"}},
 )

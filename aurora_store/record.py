@@ -20,6 +20,7 @@ __all__ = [
     "PageChange",
     "Record",
     "changed_pages",
+    "count_changed_pages",
     "fail",
     "leader_of",
     "read_record",
@@ -166,6 +167,18 @@ def changed_pages(data: bytes) -> list[ChangedPage]:
                 for page in pages[0:count]
             ]
         capacity = count
+
+
+def count_changed_pages(data: bytes) -> int:
+    """How many pages an entry changes, after all of it was decoded; 0 if its kind has no pages.
+
+    Raises:
+        ForeignEntry, FormatTooNew, Corrupt: it is none that this release can read.
+    """
+    count, outcome = call(lib.aur_record_pages, data, len(data), ffi.NULL, 0)
+    if outcome.status != lib.AUR_OK:
+        fail(outcome)
+    return int(count)
 
 
 def fail(outcome: Outcome, where: str = "") -> NoReturn:

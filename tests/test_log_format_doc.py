@@ -218,7 +218,8 @@ def test_the_body_has_the_size_the_header_says(name: str) -> None:
     """`body_size` counts after decompression; only large bodies of pages are compressed."""
     entry = golden(name)
     assert len(body_of(entry)) == header_of(entry)["body_size"]
-    assert header_of(entry)["flags"] == (1 if name in ("batch", "batch-part", "snapshot-chunk") else 0)
+    large = name in ("batch", "batch-part", "snapshot-chunk")
+    assert header_of(entry)["flags"] == (1 if large else 0)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ are never cut to a width, and progress is a plain line every few seconds.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,13 @@ def print_json(answer: Mapping[str, Any]) -> None:
     click.echo(json.dumps(answer, ensure_ascii=False))
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows on stdout: a table on a terminal, else tab separated with the same headers."""
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows on stdout: a table on a terminal, else tab separated with the same headers.
+
+    Tab separated rows are printed as they come, so there may be any number of them.
+    """
     if not sys.stdout.isatty():
-        for row in [headers, *rows]:
+        for row in itertools.chain([headers], rows):
             click.echo("\t".join(row))
         return
     # rich takes a tenth of a second to import, which a pipe need not wait for.
@@ -44,7 +48,7 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console().print(draw_table(headers, rows))
 
 
-def draw_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def draw_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """The table that a terminal shows."""
     from rich.table import Table
     from rich.text import Text

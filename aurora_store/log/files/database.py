@@ -95,6 +95,13 @@ class Database:
                     raise self._restless() from None
                 self._state = self._load()
 
+    def last_keys(self, pattern: re.Pattern[bytes]) -> list[bytes]:
+        """Keys of which one is the last of those that match, unless it was deleted: that of each
+        table and the logs' last one. Reads nothing."""
+        keys = [table.largest for table in self._state.tables]
+        keys += [key for key, (_, value) in self._state.writes.items() if value is not None]
+        return list(filter(pattern.fullmatch, keys))
+
     # ---- which files there are ----
 
     def _load(self) -> _State:

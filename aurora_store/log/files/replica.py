@@ -119,6 +119,10 @@ class ReplicaDirectory:
                 continue
             yield action
 
+    def last_position(self) -> int:
+        """The last position that anything is known of, or -1; found without reading the rest."""
+        return max((int(key) - 1 for key in self._database.last_keys(_KEY)), default=-1)
+
     def state(self, *, progress: Progress | None = None) -> ReplicaState:
         """Reads all of it, and so finds all damage to the files."""
         return self.scan(lambda action: None, progress=progress)

@@ -1,0 +1,114 @@
+"""What the commands of ``aurora-store log`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aurora_store.cli.output import Progress
+
+if TYPE_CHECKING:
+    from aurora_store.inspection.listing import Row
+    from aurora_store.log.files import Damage, ReplicaDirectory
+
+directory_argument = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+"""The directory of a replica; it arrives as ``directory``."""
+
+READING = {"read": "Reading the log"}
+"""The step that `reading` reports."""
+
+HEADERS = (
+    "position",
+    "kind",
+    "epoch",
+    "versions",
+    "transactions",
+    "pages",
+    "bytes",
+    "time",
+    "",
+)
+"""Of a table with a row for each position."""
+
+
+class PositionType(click.ParamType[int]):
+    """A position of the log, with or without leading zeros."""
+
+    name = "position"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Of click."""
+        from aurora_store.log import Position
+
+        try:
+            return int(Position.parse(str(value)))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+POSITION = PositionType()
+
+
+def reading(progress: Progress) -> Callable[[int, int], None]:
+    """Reports how much of the files was read as the step of `READING`."""
+    return lambda done, total: progress("read", done, total)
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row under `HEADERS`."""
+    from aurora_store.log import Position
+
+    record = row.record
+    note = row.note if row.learned else f"not agreed yet{'; ' if row.note else ''}{row.note}"
+    if row.kind == "missing":
+        note = row.note
+    if record is None:
+        return (str(Position(row.position)), row.kind, "", "", "", "", str(row.bytes), "", note)
+    versions = f"{record.first_version}"
+    if record.last_version != record.first_version:
+        versions += f"-{record.last_version}"
+    return (
+        str(Position(row.position)),
+        row.kind,
+        str(record.epoch),
+        versions,
+        str(record.transactions) if record.transactions else "",
+        "" if row.pages is None else str(row.pages),
+        str(row.bytes),
+        record.time.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+        note,
+    )
+
+
+def ranges(found: Iterable[tuple[int, int]]) -> str:
+    """Runs of positions for people."""
+    texts = [f"{first}" if first == last else f"{first}-{last}" for first, last in found]
+    if len(texts) > 10:
+        return f"{', '.join(texts[:10])} and {len(texts) - 10} more runs"
+    return ", ".join(texts) or "none"
+
+
+def warn_of_damage(replica: ReplicaDirectory) -> None:
+    """Says on stderr that what was printed is not all there is."""
+    if replica.damages:
+        click.echo(
+            f"Warning: {len(replica.damages)} damages were passed over; the first one is"
+            f" {replica.damages[0]}; see all of them with: aurora-store log verify"
+            f" {replica.path}",
+            err=True,
+        )
+
+
+def damage_json(damage: Damage) -> dict[str, object]:
+    """For machines."""
+    return {
+        "file": damage.file or None,
+        "offset": damage.offset,
+        "what": damage.what,
+        "positions": None if damage.positions is None else list(damage.positions),
+    }

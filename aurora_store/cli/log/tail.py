@@ -1,0 +1,69 @@
+"""``aurora-store log tail``: the newest positions, and those that are added."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from aurora_store.cli.log.common import HEADERS, cells, directory_argument, warn_of_damage
+from aurora_store.cli.output import print_json, print_table
+
+
+@click.command()
+@directory_argument
+@click.option(
+    "--lines",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Begin so many positions before the end.",
+)
+@click.option("--follow", is_flag=True, help="Go on as the log grows, until interrupted.")
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(min=0),
+    help="With --follow: end after so many seconds.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document for each row.")
+def tail(directory: Path, lines: int, follow: bool, seconds: float | None, as_json: bool) -> None:
+    """Show the newest positions of the log, and with --follow those that are added.
+
+    Works on the directory of a replica that runs, without asking its process, and shows what that
+    replica knows to be agreed: on a standby the last entry shows up with the next one.
+
+    \b
+    Examples:
+      aurora-store log tail /var/lib/scheduler/store
+      aurora-store log tail /var/lib/scheduler/store --follow --for 60 --json
+    """
+    from aurora_store.inspection.tailing import tail as rows_of
+    from aurora_store.log.files import ReplicaDirectory
+
+    if seconds is not None and not follow:
+        raise click.UsageError("--for goes with --follow")
+    replica = ReplicaDirectory.read(directory)
+    first = max(replica.last_position() + 1 - lines, 0)
+    limit = seconds if follow else 0.0
+    shown = ([] if row is None else [row] for row in rows_of(replica, first, seconds=limit))
+    try:
+        if as_json:
+            for rows in shown:
+                for row in rows:
+                    print_json(row.as_json())
+                sys.stdout.flush()
+        elif follow:
+            # No table: its columns would be known at the end only.
+            click.echo("\t".join(HEADERS))
+            for rows in shown:
+                for row in rows:
+                    click.echo("\t".join(cells(row)))
+                sys.stdout.flush()
+        else:
+            print_table(HEADERS, [cells(row) for rows in shown for row in rows])
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+    warn_of_damage(replica)
