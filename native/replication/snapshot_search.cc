@@ -28,7 +28,10 @@ Outcome find_start(ReplicatedLog& log, Position below, Deadline deadline, LogSta
         decode_header(entries.front().data, &header).status != DecodeStatus::ok) {
       continue;
     }
-    if (header.snapshot >= beginning.position) start->snapshot = header.snapshot;
+    // An entry that names one at or behind itself is damaged: to be read, and refused.
+    if (header.snapshot >= beginning.position && header.snapshot < next) {
+      start->snapshot = header.snapshot;
+    }
     break;
   }
   return Outcome::at(start->snapshot);
