@@ -201,6 +201,8 @@ typedef struct {
   const char* host;            /* who leads, for the other replicas to see */
   const char* software;
   const char* instance;
+  double snapshot_share;       /* of the log's time that a snapshot may take; 0: default */
+  uint64_t snapshot_chunk_bytes; /* of its entries, compressed; 0: default */
 } aur_store_options;
 
 enum {
@@ -256,7 +258,30 @@ typedef struct {
   char leader_instance[256];
   char leader_software[256];
   char reason[2048];           /* of the last step down or failure; "" if none */
+  int32_t snapshot_state;      /* AUR_SNAPSHOT_* */
+  uint64_t snapshot_position;  /* where the newest complete snapshot begins; 0: none */
+  uint64_t snapshot_end;       /* and ends; 0: not read yet */
+  uint64_t snapshot_version;
+  uint32_t snapshot_pages;
+  uint64_t snapshot_time_us;
+  uint64_t bytes_since_snapshot; /* entries since it began, or the log; its chunks left out */
+  uint64_t writing_position;   /* of the snapshot under way, or being loaded; 0: none */
+  uint64_t writing_version;
+  uint32_t writing_pages;      /* so many in all */
+  uint32_t writing_pages_done;
+  uint32_t writing_chunks;
+  uint64_t writing_bytes;
+  uint64_t started_from;       /* the snapshot that this copy began with; 0: the log's beginning */
+  char snapshot_given_up[512]; /* why the last one that came to no end; "" if it did */
 } aur_store_status;
+
+enum {
+  AUR_SNAPSHOT_NONE = 0,
+  AUR_SNAPSHOT_REQUESTED = 1,
+  AUR_SNAPSHOT_UNDER_WAY = 2,
+  AUR_SNAPSHOT_UNFINISHED = 3,
+  AUR_SNAPSHOT_LOADING = 4
+};
 
 /* The log must outlive the store. Starts following at once. */
 aur_store* aur_store_open(aur_log* log, const aur_store_options* options);
@@ -285,6 +310,36 @@ void aur_store_lead(aur_store* store, double timeout_s, aur_lead_timing* timing,
                     aur_outcome* outcome);
 /* Stops leading once everything published is durable, or timeout_s is over. */
 void aur_store_step_down(aur_store* store, double timeout_s, aur_outcome* outcome);
+
+/* Begins a snapshot, unless one is under way; it goes on by itself. outcome.position: of its begin.
+ * AUR_NONE: this replica does not lead. */
+void aur_store_snapshot(aur_store* store, double timeout_s, aur_outcome* outcome);
+
+/* Forgets the log below `to`. Waits as long as an append may take. AUR_NONE: this replica does not
+ * lead; AUR_FAILED: no complete snapshot makes up for it; others end the reign. outcome.position: of
+ * the truncation. */
+void aur_store_truncate(aur_store* store, uint64_t to, aur_outcome* outcome);
+
+/* What a snapshot is, as its entries in this replica's log say. */
+typedef struct {
+  uint64_t end;
+  uint64_t epoch;
+  uint64_t version;
+  uint64_t time_us;
+  uint64_t checksum;           /* of its begin; that of its pages is equal */
+  uint64_t pages;              /* that are there, of ... */
+  uint32_t page_count;         /* the size of the database */
+  uint32_t chunks;
+  uint64_t bytes;              /* of the chunks in the log */
+} aur_snapshot_check;
+
+/* Reads the snapshot that begins at `position` back from this replica's log and recomputes its
+ * checksum, without keeping its pages. `pages_done`, which may be null, is set as it goes on.
+ * AUR_CORRUPT: it is not what it should be, outcome.position says where; AUR_MISSING: none begins
+ * there; AUR_END: it has no end; AUR_NO_ANSWER after timeout_s. */
+void aur_store_verify_snapshot(aur_store* store, uint64_t position, double timeout_s,
+                               aur_snapshot_check* check, uint32_t* pages_done,
+                               aur_outcome* outcome);
 
 /* Recomputes the checksum over every page of the durable version, to hold against the rolling one. */
 uint64_t aur_store_recompute_checksum(aur_store* store, uint64_t* rolling);

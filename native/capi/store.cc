@@ -4,6 +4,7 @@
 
 #include "capi/handles.h"
 #include "replication/replica.h"
+#include "replication/snapshot_check.h"
 
 struct aur_store {
   aur_store(std::shared_ptr<aurora::ReplicatedLog> log, aurora::Replica::Options options)
@@ -46,6 +47,10 @@ aur_store* aur_store_open(aur_log* log, const aur_store_options* options) {
     if (options->heartbeat_s > 0) wanted.heartbeat = nanoseconds(options->heartbeat_s);
     if (options->entry_limit_bytes > 0) wanted.entry_limit = options->entry_limit_bytes;
     if (options->window_bytes > 0) wanted.window_bytes = options->window_bytes;
+    if (options->snapshot_share > 0) wanted.snapshots.share = options->snapshot_share;
+    if (options->snapshot_chunk_bytes > 0) {
+      wanted.snapshots.chunk_bytes = options->snapshot_chunk_bytes;
+    }
     wanted.identity.host = text(options->host);
     wanted.identity.software = text(options->software);
     wanted.identity.instance = text(options->instance);
@@ -106,6 +111,23 @@ void aur_store_get_status(aur_store* store, aur_store_status* status) {
   copy(status->leader_instance, info.leader.instance);
   copy(status->leader_software, info.leader.software);
   copy(status->reason, info.reason);
+  const aurora::Snapshot& complete = info.snapshots.complete;
+  const aurora::Snapshot& under_way = info.snapshots.under_way;
+  status->snapshot_state = static_cast<int32_t>(info.snapshot_state);
+  status->snapshot_position = complete.position;
+  status->snapshot_end = complete.end;
+  status->snapshot_version = complete.version;
+  status->snapshot_pages = complete.page_count;
+  status->snapshot_time_us = complete.time_us;
+  status->bytes_since_snapshot = info.snapshots.bytes_since;
+  status->writing_position = under_way.position;
+  status->writing_version = under_way.version;
+  status->writing_pages = under_way.page_count;
+  status->writing_pages_done = info.snapshots.last_page;
+  status->writing_chunks = info.snapshots.chunks;
+  status->writing_bytes = info.snapshots.bytes;
+  status->started_from = info.started_from;
+  copy(status->snapshot_given_up, info.snapshots.given_up);
 }
 
 void aur_store_wait_caught_up(aur_store* store, double timeout_s, aur_outcome* outcome) {
@@ -134,6 +156,32 @@ void aur_store_lead(aur_store* store, double timeout_s, aur_lead_timing* timing,
 
 void aur_store_step_down(aur_store* store, double timeout_s, aur_outcome* outcome) {
   aurora::fill(outcome, store->replica.step_down(aurora::deadline_after(timeout_s)));
+}
+
+void aur_store_snapshot(aur_store* store, double timeout_s, aur_outcome* outcome) {
+  aurora::fill(outcome, store->replica.snapshot(aurora::deadline_after(timeout_s)));
+}
+
+void aur_store_truncate(aur_store* store, uint64_t to, aur_outcome* outcome) {
+  aurora::fill(outcome, store->replica.truncate(to));
+}
+
+void aur_store_verify_snapshot(aur_store* store, uint64_t position, double timeout_s,
+                               aur_snapshot_check* check, uint32_t* pages_done,
+                               aur_outcome* outcome) {
+  aurora::SnapshotCheck result;
+  try {
+    aurora::fill(outcome, aurora::check_snapshot(
+                              store->replica.log(), position, aurora::deadline_after(timeout_s),
+                              &result, [&](aurora::PageNumber last_page) {
+                                if (pages_done != nullptr) *pages_done = last_page;
+                              }));
+  } catch (const std::exception& error) {
+    aurora::fill(outcome, aurora::Outcome::of(aurora::Status::failed, error.what()));
+  }
+  *check = {result.snapshot.end,      result.snapshot.epoch,    result.snapshot.version,
+            result.snapshot.time_us,  result.snapshot.checksum, result.pages,
+            result.snapshot.page_count, result.chunks,          result.bytes};
 }
 
 uint64_t aur_store_recompute_checksum(aur_store* store, uint64_t* rolling) {

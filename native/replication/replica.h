@@ -89,6 +89,7 @@ class Replica {
   Replica& operator=(const Replica&) = delete;
 
   const std::shared_ptr<Database>& database() const { return database_; }
+  ReplicatedLog& log() const { return *log_; }  // to read it
   Info info() const;
   const Latency& append_latency() const { return append_latency_; }
 
