@@ -101,7 +101,9 @@ def plainly(two: Two) -> set[tuple[str, str, str, str]]:
             columns = ", ".join(f'"{column}"' for column in (*table.key, *table.columns))
             for row in version.rows(f'SELECT {columns} FROM "{name}"'):
                 width = len(table.key)
-                rows[name, repr(row[:width])] = repr(dict(zip(table.columns, row[width:])))
+                rows[name, repr(row[:width])] = repr(
+                    dict(zip(table.columns, row[width:], strict=True))
+                )
         contents.append(rows)
     old, new = contents
     return {
