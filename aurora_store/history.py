@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from aurora_store.store import Store
 
 __all__ = ["Moment", "position_at", "reading", "replay_to", "session"]
+
+_WINDOW = 16  # positions to look through for an entry, before it is more
 
 Moment = int | datetime
 """A position of the log, or a time, which has a time zone."""
@@ -44,9 +47,15 @@ def replay_to(
         ForeignEntry, FormatTooNew, Corrupt: the log is damaged before that position.
     """
     last = position_at(source, at, progress=progress)
+    first, loaded = _start(source, last), False
     replay = Replay()
-    for entry in source.entries(_start(source, last), last, progress=progress):
-        replay.apply(entry)
+    while not loaded:
+        loaded = True
+        for entry in source.entries(first, last, progress=progress):
+            first = replay.apply(entry)
+            if first <= entry.position:  # a snapshot was loaded: on from its begin
+                loaded = False
+                break
     return replay
 
 
@@ -88,14 +97,31 @@ def _position_at_time(source: Source, at: datetime, progress: Progress | None) -
     return found
 
 
-def _start(source: Source, last: Position) -> Position:
-    """Where to begin to read, for the state at `last`."""
-    if source.beginning > 0:
-        raise LogTruncated(
-            f"{source.name} begins at position {source.beginning}, and no snapshot is complete"
-            f" at position {last}"
-        )
-    return source.beginning
+def _start(source: Source, last: Position) -> int:
+    """Where to begin to read for the state at `last`: at a snapshot, or the log's beginning."""
+    snapshot = _snapshot_before(source, last)
+    if snapshot and snapshot >= source.beginning:
+        return snapshot
+    if source.beginning == 0:
+        return 0
+    begins = f"{source.name} begins at position {source.beginning}"
+    for entry in source.entries(last, source.ending):
+        if read_record(entry.data).snapshot >= source.beginning:
+            begins = f"{source.name} tells of the database from position {entry.position} on"
+            break
+    raise LogTruncated(f"position {last} is before the history kept: {begins}")
+
+
+def _snapshot_before(source: Source, last: Position) -> int:
+    """Where the newest snapshot begins that is complete at `last`; 0: there is none."""
+    until, window = int(last), _WINDOW
+    while until >= source.beginning:
+        first = max(int(source.beginning), until - window)
+        newest = deque(source.entries(first, until), maxlen=1)
+        if newest:
+            return read_record(newest[0].data).snapshot
+        until, window = first - 1, window * 8
+    return 0
 
 
 # ---- of a store that is open ----

@@ -76,8 +76,14 @@ class Replay:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def apply(self, entry: Entry) -> None:
+    def apply(self, entry: Entry) -> Position:
         """Applies the next entry, with every check that a replica makes.
+
+        The first one is that of the beginning of the log, or the begin of a complete snapshot. With
+        that snapshot's end the database is that of its begin.
+
+        Returns:
+            where to go on: behind the entry, or once, behind the begin of that snapshot.
 
         Raises:
             ForeignEntry, FormatTooNew, Corrupt: it does not fit; the message names its position,
@@ -87,6 +93,7 @@ class Replay:
         _, outcome = call(lib.aur_replay_apply, self._opened, entry.position, data, len(data))
         if outcome.status != lib.AUR_OK:
             fail(outcome, f"position {entry.position}: ")
+        return Position(outcome.position)
 
     @property
     def info(self) -> ReplayInfo:
