@@ -115,6 +115,12 @@ class LogTruncated(StoreError):
     exit_code = 20
 
 
+class NotYetInLog(StoreError):
+    """The wanted position or time is after the newest entry: wait, or ask for an earlier one."""
+
+    exit_code = 28
+
+
 class AlreadyCommitted(StoreError):
     """A transaction with this token is in the log: nothing was run, there is nothing to do."""
 

@@ -38,6 +38,9 @@ class Kind(Enum):
     HEARTBEAT = 2
     BATCH = 3
     BATCH_PART = 4
+    SNAPSHOT_BEGIN = 5
+    SNAPSHOT_CHUNK = 6
+    SNAPSHOT_END = 7
 
     @property
     def label(self) -> str:
@@ -74,6 +77,7 @@ class Record:
     transactions: int
     body_size: int
     compressed: bool
+    snapshot: int
 
     @property
     def time(self) -> datetime:
@@ -128,6 +132,7 @@ def read_record(data: bytes) -> Record:
         transactions=record.transactions,
         body_size=record.body_size,
         compressed=bool(record.compressed),
+        snapshot=record.snapshot,
     )
 
 

@@ -1,10 +1,10 @@
 """A database fed with the entries of a log by hand: the state at any position of it.
 
-replay = Replay()
-for entry in entries:
-    replay.apply(entry)
-with closing(replay.connect()) as connection:
-    connection.execute("SELECT ...")
+    replay = Replay()
+    for entry in entries:
+        replay.apply(entry)
+    with closing(replay.connect()) as connection:
+        connection.execute("SELECT ...")
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from aurora_store import driver
+from aurora_store.errors import StoreClosed
 from aurora_store.image import Image
 from aurora_store.log import Entry, Position
 from aurora_store.native import call, ffi, lib
@@ -63,23 +64,42 @@ class Replay:
             raise MemoryError("no memory for a replay")
         self._native = ffi.gc(native, lib.aur_replay_free)
 
-    def apply(self, entry: Entry) -> None:
+    def close(self) -> None:
+        """Lets the database go; connections and images keep what they need. Idempotent."""
+        if self._native is not None:
+            ffi.release(self._native)
+            self._native = None
+
+    def __enter__(self) -> Replay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def apply(self, entry: Entry) -> Position:
         """Applies the next entry, with every check that a replica makes.
+
+        The first one is that of the beginning of the log, or the begin of a complete snapshot. With
+        that snapshot's end the database is that of its begin.
+
+        Returns:
+            where to go on: behind the entry, or once, behind the begin of that snapshot.
 
         Raises:
             ForeignEntry, FormatTooNew, Corrupt: it does not fit; the message names its position,
                 and nothing has changed.
         """
         data = entry.data
-        _, outcome = call(lib.aur_replay_apply, self._native, entry.position, data, len(data))
+        _, outcome = call(lib.aur_replay_apply, self._opened, entry.position, data, len(data))
         if outcome.status != lib.AUR_OK:
             fail(outcome, f"position {entry.position}: ")
+        return Position(outcome.position)
 
     @property
     def info(self) -> ReplayInfo:
         """How far it is."""
         info = ffi.new("aur_replay_info *")
-        lib.aur_replay_get_info(self._native, info)
+        lib.aur_replay_get_info(self._opened, info)
         return ReplayInfo(
             position=Position(info.position),
             next=Position(info.next),
@@ -93,9 +113,15 @@ class Replay:
         )
 
     @property
+    def _opened(self) -> Any:
+        if self._native is None:
+            raise StoreClosed("the replay was closed")
+        return self._native
+
+    @property
     def database(self) -> Any:
         """Its `aur_database*`, valid as long as this object."""
-        return lib.aur_replay_database(self._native)
+        return lib.aur_replay_database(self._opened)
 
     @property
     def handle(self) -> driver.StoreHandle:

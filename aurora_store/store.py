@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
-from aurora_store import __version__, driver, tokens
+from aurora_store import __version__, driver, history, tokens
 from aurora_store.backup import Backup, write_backup
 from aurora_store.batch import Batch
 from aurora_store.dialect import create_engine
@@ -251,8 +251,22 @@ class Store:
         return tokens.expire(self, older_than)
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A transaction that reads one durable version of the database, however long it takes."""
+    def read(self, *, at: history.Moment | None = None) -> Iterator[Connection]:
+        """A transaction that reads one durable version of the database, however long it takes.
+
+        Args:
+            at: reads the database as it was at that position of the log, or at that time (one with
+                a time zone): after the last entry that is not later, by the leaders' clocks. Takes
+                as long as reading the log up to there, and as much memory as that database.
+
+        Raises:
+            LogTruncated: `at` is before the history kept. NotYetInLog: it is after what this
+                replica has applied. Corrupt: the log is damaged before it.
+        """
+        if at is not None:
+            with history.reading(self, at) as connection:
+                yield connection
+            return
         with self._read_engine.begin() as connection:
             yield connection
 
@@ -260,8 +274,13 @@ class Store:
         """An ORM session that writes; `options` are those of `sqlalchemy.orm.Session`."""
         return Session(self._engine, **options)
 
-    def read_session(self, **options: Any) -> Session:
-        """An ORM session that reads."""
+    def read_session(self, *, at: history.Moment | None = None, **options: Any) -> Session:
+        """An ORM session that reads; the database as it was, with `at`: see `read`.
+
+        One with `at` holds that database in memory until it is closed, for good.
+        """
+        if at is not None:
+            return history.session(self, at, **options)
         return Session(self._read_engine, **options)
 
     def batch(self, *, limit: int = 1000) -> Batch:

@@ -395,6 +395,7 @@ typedef struct {
   uint32_t part;
   uint32_t transactions;
   uint32_t body_size;        /* before compression */
+  uint64_t snapshot;         /* where the newest complete snapshot begins; 0: none */
 } aur_record;
 
 /* AUR_NOT_OURS, AUR_TOO_NEW or AUR_CORRUPT with a reason: `record` is left alone. */
@@ -440,8 +441,10 @@ typedef struct {
 aur_replay* aur_replay_new(void); /* null: no memory */
 void aur_replay_free(aur_replay* replay); /* its images and connections go on */
 
-/* Entries in ascending order of position, from the beginning of the log. AUR_NOT_OURS, AUR_TOO_NEW,
- * AUR_CORRUPT: it does not fit, and nothing has changed. */
+/* Entries in ascending order of position, from the beginning of the log or from the begin of a
+ * complete snapshot on. outcome.position: where to go on. That is behind the entry, but for the end
+ * of the snapshot: the entries behind its begin are due once more then.
+ * AUR_NOT_OURS, AUR_TOO_NEW, AUR_CORRUPT: it does not fit, and nothing has changed. */
 void aur_replay_apply(aur_replay* replay, uint64_t position, const char* data, size_t size,
                       aur_outcome* outcome);
 void aur_replay_get_info(aur_replay* replay, aur_replay_info* info);

@@ -77,6 +77,7 @@ void aur_record_header(const char* data, size_t size, aur_record* record, aur_ou
     record->part = header.part;
     record->transactions = header.transactions;
     record->body_size = wire.body_size;
+    record->snapshot = header.snapshot;
     return error;
   });
 }
@@ -98,9 +99,7 @@ size_t aur_record_pages(const char* data, size_t size, aur_page_change* pages, s
     aurora::RecordHeader header;
     aurora::DecodeError error = aurora::decode_header(entry, &header);
     if (error.status != DecodeStatus::ok) return error;
-    if (header.kind != aurora::RecordKind::batch && header.kind != aurora::RecordKind::batch_part) {
-      return error;
-    }
+    if (!aurora::holds_pages(header.kind)) return error;
     aurora::BatchDecoder decoder;
     error = decoder.decode(entry, header);
     if (error.status != DecodeStatus::ok) return error;
@@ -128,7 +127,7 @@ void aur_replay_free(aur_replay* replay) { delete replay; }
 void aur_replay_apply(aur_replay* replay, uint64_t position, const char* data, size_t size,
                       aur_outcome* outcome) {
   judge(outcome, [&] { return replay->replay.apply({position, std::string(data, size)}); });
-  outcome->position = position;
+  outcome->position = replay->replay.info().next;
 }
 
 void aur_replay_get_info(aur_replay* replay, aur_replay_info* info) {

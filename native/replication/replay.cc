@@ -15,11 +15,30 @@ DecodeError Replay::apply(const Entry& entry) {
   }
   RecordHeader header;
   DecodeError error = decode_header(entry.data, &header);
-  if (error.status == DecodeStatus::ok) error = applier_.apply(entry);
+  if (error.status != DecodeStatus::ok) return error;
+  if (info_.next == 0 && header.kind == RecordKind::snapshot_begin) {
+    loader_ = std::make_unique<Loader>(*database_);
+  }
+  if (loader_) return load(entry);
+  error = applier_.apply(entry);
   if (error.status != DecodeStatus::ok) return error;
   info_.position = entry.position;
   info_.next = entry.position + 1;
   info_.time_us = header.time_us;
+  return error;
+}
+
+DecodeError Replay::load(const Entry& entry) {
+  const DecodeError error = loader_->take(entry);
+  if (error.status != DecodeStatus::ok) return error;
+  info_.position = entry.position;
+  if (loader_->loaded()) {
+    info_.position = loader_->snapshot().position;
+    info_.time_us = loader_->snapshot().time_us;
+    applier_.start(*loader_);
+    loader_.reset();
+  }
+  info_.next = info_.position + 1;
   return error;
 }
 

@@ -8,6 +8,7 @@
 
 #include "pages/database.h"
 #include "replication/applier.h"
+#include "replication/loader.h"
 
 namespace aurora {
 
@@ -15,7 +16,7 @@ class Replay {
  public:
   struct Info {
     Position position = 0;      // of the last entry applied
-    Position next = 0;          // where to go on
+    Position next = 0;          // where to go on; goes back once, when a snapshot was loaded
     std::uint64_t epoch = 0;
     Version version = 0;
     std::uint32_t page_count = 0;
@@ -27,8 +28,10 @@ class Replay {
 
   Replay();
 
-  // Entries come in ascending order of position, from the beginning of a log that was never
-  // truncated. Not ok: the entry does not fit, and nothing has changed.
+  // Entries come in ascending order of position: from the beginning of a log that was never
+  // truncated, or from the begin of a complete snapshot on. With that snapshot's end the database is
+  // that of its begin, and the entries behind the begin are due once more: see Info::next.
+  // Not ok: the entry does not fit, and nothing has changed.
   DecodeError apply(const Entry& entry);
 
   Info info() const;
@@ -37,9 +40,12 @@ class Replay {
   const std::shared_ptr<Database>& database() const { return database_; }
 
  private:
+  DecodeError load(const Entry& entry);
+
   const std::shared_ptr<Database> database_;
   mutable std::mutex mutex_;  // guards what follows
   Applier applier_;
+  std::unique_ptr<Loader> loader_;  // between the begin and the end of the snapshot to start from
   Info info_;                 // position, next and time_us only
 };
 

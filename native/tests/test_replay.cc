@@ -95,6 +95,48 @@ TEST_CASE("a replay fed with the log is the leader's database, at every position
   CHECK(stamp_in(*image_of(*replay.database()), 1) == 12);
 }
 
+TEST_CASE("a replay that starts at a snapshot is told to go back to its begin, and ends up the same") {
+  Leader leader;
+  leader.commit(1, 11, 2);
+  const Outcome begun = leader.replica.snapshot(patient());
+  REQUIRE_MESSAGE(begun.ok(), begun.reason);
+  Position last = leader.commit(2, 22, 2);
+  while (leader.replica.info().snapshots.complete.position == 0) {
+    REQUIRE(Clock::now() < patient());
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  last = leader.commit(1, 12, 2);
+
+  Replay replay;
+  bool loaded = false;
+  for (const Entry& entry : leader.entries(last)) {
+    if (entry.position < begun.position) continue;
+    const DecodeError error = replay.apply(entry);
+    REQUIRE_MESSAGE(error.status == DecodeStatus::ok, error.reason);
+    if (replay.info().next <= entry.position) {
+      loaded = true;
+      break;
+    }
+    CHECK(replay.info().version == 0);
+  }
+  REQUIRE(loaded);
+  CHECK(replay.info().position == begun.position);
+  CHECK(replay.info().next == begun.position + 1);
+  CHECK(replay.info().version == 1);
+  CHECK(replay.info().epoch == 1);
+  CHECK(replay.info().time_us > 0);
+  CHECK(stamp_in(*image_of(*replay.database()), 1) == 11);
+  CHECK(image_of(*replay.database())->info().mark.position == begun.position);
+
+  for (const Entry& entry : leader.entries(last)) {
+    if (entry.position <= begun.position) continue;
+    const DecodeError error = replay.apply(entry);
+    REQUIRE_MESSAGE(error.status == DecodeStatus::ok, error.reason);
+  }
+  CHECK(replay.info().version == 3);
+  CHECK(replay.info().checksum == leader.replica.database()->store()->stats().checksum);
+}
+
 TEST_CASE("a replay refuses what does not fit, and stays what it was") {
   Leader leader;
   const Position last = leader.commit(1, 11, 1);

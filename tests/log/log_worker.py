@@ -41,6 +41,11 @@ def append(data: str, timeout: float = 20.0) -> int:
     return int(_logs[_UNNAMED].append(data.encode(), timeout=timeout))
 
 
+def append_hex(data: str) -> int:
+    """Any bytes."""
+    return int(_logs[_UNNAMED].append(bytes.fromhex(data)))
+
+
 def append_many(count: int, size: int = 100, timeout: float = 20.0) -> int:
     """Returns the position of the last one."""
     return max(int(_logs[_UNNAMED].append(b"x" * size, timeout=timeout)) for _ in range(count))
