@@ -38,11 +38,19 @@ class Kind(Enum):
     HEARTBEAT = 2
     BATCH = 3
     BATCH_PART = 4
+    SNAPSHOT_BEGIN = 5
+    SNAPSHOT_CHUNK = 6
+    SNAPSHOT_END = 7
 
     @property
     def label(self) -> str:
         """As docs/log-format.md calls it."""
         return self.name.lower()
+
+    @property
+    def holds_pages(self) -> bool:
+        """Whether entries of this kind carry pages."""
+        return self in (Kind.BATCH, Kind.BATCH_PART, Kind.SNAPSHOT_CHUNK)
 
 
 class PageChange(Enum):
@@ -69,6 +77,7 @@ class Record:
     checksum_before: int
     checksum_after: int
     time_us: int
+    snapshot: int
     page_count: int
     part: int
     transactions: int
@@ -123,6 +132,7 @@ def read_record(data: bytes) -> Record:
         checksum_before=record.checksum_before,
         checksum_after=record.checksum_after,
         time_us=record.time_us,
+        snapshot=record.snapshot,
         page_count=record.page_count,
         part=record.part,
         transactions=record.transactions,
@@ -132,7 +142,7 @@ def read_record(data: bytes) -> Record:
 
 
 def leader_of(data: bytes) -> Leader:
-    """What a `Kind.LEADER` entry says of the leader.
+    """What a `Kind.LEADER` or `Kind.SNAPSHOT_BEGIN` entry says of the leader.
 
     Raises:
         ForeignEntry, FormatTooNew, Corrupt: it is no such entry.
