@@ -47,6 +47,11 @@ class Kind(Enum):
         """As docs/log-format.md calls it."""
         return self.name.lower()
 
+    @property
+    def holds_pages(self) -> bool:
+        """Whether entries of this kind carry pages."""
+        return self in (Kind.BATCH, Kind.BATCH_PART, Kind.SNAPSHOT_CHUNK)
+
 
 class PageChange(Enum):
     """How an entry says what a page became."""
@@ -72,6 +77,7 @@ class Record:
     checksum_before: int
     checksum_after: int
     time_us: int
+    snapshot: int
     page_count: int
     part: int
     transactions: int
@@ -127,6 +133,7 @@ def read_record(data: bytes) -> Record:
         checksum_before=record.checksum_before,
         checksum_after=record.checksum_after,
         time_us=record.time_us,
+        snapshot=record.snapshot,
         page_count=record.page_count,
         part=record.part,
         transactions=record.transactions,
@@ -137,7 +144,7 @@ def read_record(data: bytes) -> Record:
 
 
 def leader_of(data: bytes) -> Leader:
-    """What a `Kind.LEADER` entry says of the leader.
+    """What a `Kind.LEADER` or `Kind.SNAPSHOT_BEGIN` entry says of the leader.
 
     Raises:
         ForeignEntry, FormatTooNew, Corrupt: it is no such entry.

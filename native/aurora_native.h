@@ -391,6 +391,7 @@ typedef struct {
   uint64_t checksum_before;
   uint64_t checksum_after;
   uint64_t time_us;
+  uint64_t snapshot;         /* where the newest complete snapshot begins; 0: there is none */
   uint32_t page_count;
   uint32_t part;
   uint32_t transactions;
@@ -408,7 +409,7 @@ typedef struct {
   char schema[256];
 } aur_leader;
 
-/* Of a leader entry; AUR_CORRUPT for another kind. */
+/* Of a leader entry or the begin of a snapshot; AUR_CORRUPT for another kind. */
 void aur_record_leader(const char* data, size_t size, aur_leader* leader, aur_outcome* outcome);
 
 typedef struct {

@@ -49,6 +49,8 @@ class Row:
                 last_version=record.last_version,
                 transactions=record.transactions,
                 pages=self.pages,
+                part=record.part,
+                snapshot=record.snapshot or None,
                 time=record.time.isoformat(),
             )
         return row | {"note": self.note or None}
@@ -62,9 +64,9 @@ def row_of(action: Action) -> Row:
         return Row(position, action.kind.value, learned, 0, note=note)
     try:
         record = read_record(data)
-        pages = count_changed_pages(data) if record.kind in WITH_PAGES else None
+        pages = count_changed_pages(data) if record.kind.holds_pages else None
         note = ""
-        if record.kind is Kind.LEADER:
+        if record.kind in (Kind.LEADER, Kind.SNAPSHOT_BEGIN):
             leader = leader_of(data)
             note = f"{leader.host}, {leader.software}"
     except ForeignEntry as exc:
@@ -74,9 +76,3 @@ def row_of(action: Action) -> Row:
     except Corrupt as exc:
         return Row(position, DAMAGED, learned, len(data), note=exc.message)
     return Row(position, record.kind.label, learned, len(data), record, pages, note)
-
-
-WITH_PAGES = frozenset(
-    kind for kind in Kind if kind.label in ("batch", "batch_part", "snapshot_chunk")
-)
-"""Kinds of records that carry pages."""

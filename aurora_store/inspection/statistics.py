@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from aurora_store.inspection.listing import WITH_PAGES, Row, row_of
+from aurora_store.inspection.listing import Row, row_of
 from aurora_store.log.files import Action, Progress, ReplicaDirectory, ReplicaState
-from aurora_store.record import Kind, changed_pages, time_of
+from aurora_store.record import Kind, Record, changed_pages, time_of
 
 BIGGEST = 10
 _MOST_BUCKETS = 2048
@@ -156,16 +156,12 @@ class _Counter:
         if statistics.first_time_us is None:
             statistics.first_time_us = record.time_us
         statistics.last_time_us = record.time_us
-        if record.kind in WITH_PAGES:
+        if record.kind in (Kind.BATCH, Kind.BATCH_PART):  # a snapshot changes nothing
             for page in changed_pages(action.data):
                 statistics.page_bytes[page.number] += page.size
-            self._rank(row)
+            self._rank(row, record)
 
-    def _rank(self, row: Row) -> None:
-        record = row.record
-        assert record is not None
-        if record.kind not in (Kind.BATCH, Kind.BATCH_PART):
-            return
+    def _rank(self, row: Row, record: Record) -> None:
         if record.part == 0:
             self._part_bytes = self._part_pages = 0
         self._part_bytes += row.bytes

@@ -125,6 +125,9 @@ class _Chain:
         self._version: int | None = None
         self._checksum: int | None = None
         self._parts: int | None = None
+        self._snapshot: int | None = None  # the newest complete one, by its begin
+        self._begun: int | None = None  # the newest one
+        self._chunks: int | None = None  # of that
 
     def follow(self, row: Row) -> None:
         """Takes the next position."""
@@ -132,11 +135,13 @@ class _Chain:
         if gap or not row.learned or row.kind in (DAMAGED, FOREIGN, TOO_NEW):
             self._forget()
         if self._next is None and row.position == 0:
-            self._epoch, self._version, self._checksum, self._parts = 0, 0, 0, 0
+            self._epoch = self._version = self._checksum = self._parts = self._snapshot = 0
         self._next = row.position + 1
         if row.record is None or not row.learned:
             return
-        what = self._check(row.record)
+        if row.record.kind is Kind.SNAPSHOT_BEGIN:
+            self._begun, self._chunks = row.position, 0
+        what = self._check(row.record) or self._check_snapshot(row.record)
         if what:
             self._findings.add(row.position, what)
         self._take(row.record)
@@ -159,8 +164,24 @@ class _Chain:
             return f"part {record.part} of a batch where part {self._parts} was due"
         return ""
 
+    def _check_snapshot(self, record: Record) -> str:
+        chunks = self._chunks
+        if record.kind is Kind.SNAPSHOT_CHUNK and chunks not in (None, record.part):
+            return f"chunk {record.part} of a snapshot where chunk {chunks} was due"
+        if record.kind is Kind.SNAPSHOT_END and chunks not in (None, record.part):
+            return f"the end of a snapshot with {record.part} chunks, which has {chunks}"
+        due = self._begun if record.kind is Kind.SNAPSHOT_END else self._snapshot
+        if due not in (None, record.snapshot):
+            return (
+                f"it says that the newest complete snapshot begins at {record.snapshot},"
+                f" which is {due}"
+            )
+        return ""
+
     def _take(self, record: Record) -> None:
-        self._epoch = record.epoch
+        self._epoch, self._snapshot = record.epoch, record.snapshot
+        if record.kind is Kind.SNAPSHOT_CHUNK and self._chunks is not None:
+            self._chunks = record.part + 1
         if record.kind is Kind.BATCH_PART:
             self._parts = record.part + 1
             self._version, self._checksum = record.first_version - 1, record.checksum_before

@@ -73,6 +73,7 @@ void aur_record_header(const char* data, size_t size, aur_record* record, aur_ou
     record->checksum_before = header.checksum_before;
     record->checksum_after = header.checksum_after;
     record->time_us = header.time_us;
+    record->snapshot = header.snapshot;
     record->page_count = header.page_count;
     record->part = header.part;
     record->transactions = header.transactions;
@@ -84,8 +85,15 @@ void aur_record_header(const char* data, size_t size, aur_record* record, aur_ou
 
 void aur_record_leader(const char* data, size_t size, aur_leader* leader, aur_outcome* outcome) {
   judge(outcome, [&] {
+    const std::string_view entry(data, size);
+    aurora::RecordHeader header;
+    aurora::DecodeError error = aurora::decode_header(entry, &header);
+    if (error.status != DecodeStatus::ok) return error;
     aurora::LeaderInfo info;
-    aurora::DecodeError error = aurora::decode_leader({data, size}, &info);
+    std::uint64_t leader_position = 0;
+    error = header.kind == aurora::RecordKind::snapshot_begin
+                ? aurora::decode_snapshot_begin(entry, &info, &leader_position)
+                : aurora::decode_leader(entry, &info);
     if (error.status == DecodeStatus::ok) copy(leader, info);
     return error;
   });

@@ -19,9 +19,12 @@ from harness import Worker
 
 from aurora_store.cli import main
 from aurora_store.cli.log.list import KINDS
+from aurora_store.inspection.listing import row_of
+from aurora_store.log.files import Action, ReplicaDirectory
 from aurora_store.log.files import Kind as ActionKind
-from aurora_store.log.files import ReplicaDirectory
 from aurora_store.record import Kind
+
+_GOLDEN = Path(__file__).parents[1] / "golden" / "log-format-v1"
 
 
 def _run(*arguments: str | Path | int, code: int = 0) -> Result:
@@ -365,3 +368,18 @@ def test_tail_passes_over_what_the_replica_lacks_and_says_so(copy: Path) -> None
     kinds = {row["position"]: row["kind"] for row in shown}
     assert kinds[hole[0]] == "missing"
     assert max(kinds) == state.end
+
+
+# ---- every kind of entry ----
+
+
+@pytest.mark.parametrize("path", sorted(_GOLDEN.glob("*.bin")), ids=lambda path: path.stem)
+def test_every_kind_of_entry_makes_a_row(path: Path) -> None:
+    """The golden entries of docs/log-format.md, whose files begin with the kind."""
+    row = row_of(Action(7, ActionKind.APPEND, True, path.read_bytes()))
+    assert row.record is not None
+    assert row.kind == row.record.kind.label
+    assert path.stem.replace("-", "_").startswith(row.kind)
+    assert (row.pages is None) == (not row.record.kind.holds_pages)
+    assert row.pages != 0
+    assert bool(row.note) == (row.kind in ("leader", "snapshot_begin"))

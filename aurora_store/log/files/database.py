@@ -79,9 +79,11 @@ class Database:
         """Keys and values in order, from the key `first` on.
 
         Args:
-            progress: called with the bytes of each table that was read.
+            progress: called with the bytes of each file that was read.
         """
         tries = 0
+        if progress is not None:
+            progress(self._state.log_bytes)
         while True:
             try:
                 for key, value in _newest(self._sources(first, progress)):
