@@ -83,7 +83,6 @@ class Record:
     transactions: int
     body_size: int
     compressed: bool
-    snapshot: int
 
     @property
     def time(self) -> datetime:
@@ -139,7 +138,6 @@ def read_record(data: bytes) -> Record:
         transactions=record.transactions,
         body_size=record.body_size,
         compressed=bool(record.compressed),
-        snapshot=record.snapshot,
     )
 
 

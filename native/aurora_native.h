@@ -396,7 +396,6 @@ typedef struct {
   uint32_t part;
   uint32_t transactions;
   uint32_t body_size;        /* before compression */
-  uint64_t snapshot;         /* where the newest complete snapshot begins; 0: none */
 } aur_record;
 
 /* AUR_NOT_OURS, AUR_TOO_NEW or AUR_CORRUPT with a reason: `record` is left alone. */

@@ -78,7 +78,6 @@ void aur_record_header(const char* data, size_t size, aur_record* record, aur_ou
     record->part = header.part;
     record->transactions = header.transactions;
     record->body_size = wire.body_size;
-    record->snapshot = header.snapshot;
     return error;
   });
 }
