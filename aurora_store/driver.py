@@ -294,6 +294,14 @@ class Connection(dbapi2.Connection):  # type: ignore[misc]
             self.raise_refused(error)
         self._native.acquire(self.begin_timeout_s)
 
+    def acquire_turn(self) -> None:
+        """Waits for the write lock, for what is to write without `BEGIN`; `end_turn` after it.
+
+        Raises:
+            WriterBusy, NotLeader, LeadershipLost, StoreClosed.
+        """
+        self._native.acquire(self.begin_timeout_s)
+
     def end_turn(self) -> None:
         """Gives the write lock back, if the statement has not."""
         if not self.in_transaction:

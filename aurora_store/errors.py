@@ -118,7 +118,16 @@ class LogTruncated(StoreError):
 class NotYetInLog(StoreError):
     """The wanted position or time is after the newest entry: wait, or ask for an earlier one."""
 
-    exit_code = 28
+    exit_code = 21
+
+
+class RecoveryRefused(StoreError):
+    """A step of a recovery is not to be done as things are: nothing was changed.
+
+    Nothing is staged, something is staged already, or the target is not empty.
+    """
+
+    exit_code = 24
 
 
 class AlreadyCommitted(StoreError):

@@ -38,6 +38,7 @@ from aurora_store.errors import (
 from aurora_store.image import Image
 from aurora_store.log import Log, Position
 from aurora_store.native import Outcome, c_text, call, ffi, lib
+from aurora_store.recovery.restore import Restored, restore
 from aurora_store.status import LeadTiming, State, Status, read_status, state_of
 
 if TYPE_CHECKING:
@@ -318,6 +319,19 @@ class Store:
             LogUnavailable, StoreClosed: this replica cannot be read.
         """
         return write_backup(self, path, compress=compress, progress=progress)
+
+    def restore(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        force: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Restored:
+        """Makes a SQLite file the database, in one transaction, and begins a new reign.
+
+        On the leader. See `aurora_store.recovery.restore`; what was there before stays in the log.
+        """
+        return restore(self, path, force=force, progress=progress)
 
     # ---- waiting and looking ----
 

@@ -19,6 +19,7 @@ from aurora_store.cli.errors import RenderingGroup
 from aurora_store.cli.lead import lead
 from aurora_store.cli.libmesos import libmesos
 from aurora_store.cli.log import log
+from aurora_store.cli.recovery import recovery
 from aurora_store.cli.status import status
 
 
@@ -57,4 +58,5 @@ main.add_command(dev)
 main.add_command(lead)
 main.add_command(libmesos)
 main.add_command(log)
+main.add_command(recovery)
 main.add_command(status)

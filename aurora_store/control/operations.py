@@ -73,3 +73,11 @@ def backup(store: Store, arguments: Arguments, progress: Progress) -> dict[str, 
     """Makes a backup in the file or directory `path`."""
     compress = bool(arguments.get("compress", False))
     return store.backup(arguments["path"], compress=compress, progress=progress).as_json()
+
+
+@operation("recovery commit")
+def recovery_commit(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    """Makes the SQLite file `path` the database, and begins a new reign."""
+    require_leader(store, "take over a staged copy")
+    force = bool(arguments.get("force", False))
+    return store.restore(arguments["path"], force=force, progress=progress).as_json()

@@ -1,0 +1,136 @@
+"""Replacing the database of a running store by a file: one transaction, then a new reign."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pysqlite3 import dbapi2
+
+from aurora_store import driver
+from aurora_store.backup.verify import open_readonly
+from aurora_store.errors import Corrupt, LogUnavailable, NotLeader, RecoveryRefused
+from aurora_store.image import PAGE_BYTES
+from aurora_store.status import State
+
+if TYPE_CHECKING:
+    from aurora_store.store import Store
+
+__all__ = ["Restored", "restore"]
+
+Progress = Callable[[str, int, int], None]
+
+_PAGES_AT_A_TIME = 1024
+_SEEN_S = 0.5  # for how long a candidate must see the standby: it looks every 50 ms
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore came to.
+
+    Attributes:
+        before: position of the last version that it took the place of; it stays in the log.
+        position: that includes the restored database.
+        version: of the database: that of the restoring transaction.
+        epoch: of the reign that has begun with it; it may be another replica's.
+    """
+
+    before: int
+    position: int
+    version: int
+    epoch: int
+
+    def as_json(self) -> dict[str, Any]:
+        """For the command line."""
+        return asdict(self)
+
+
+def restore(
+    store: Store,
+    path: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Restored:
+    """Makes a SQLite file the database of a store that leads.
+
+    One transaction replaces all pages; only those that differ go into the log. It waits in line
+    like any other, and is there as a whole or not at all. Readers and open connections see it as
+    the next version. Then this reign ends, so that everybody who built on what was there begins
+    anew, and the next one begins; on this replica unless another candidate was faster.
+
+    Args:
+        path: of a sound SQLite database with pages of 4096 bytes.
+        force: also if there is something in the database.
+        progress: is called with ("restore", pages done, pages in all).
+
+    Raises:
+        NotLeader, WriterBusy, LeadershipLost, StoreClosed: nothing has changed.
+        CommitOutcomeUnknown: see whether the next leader has it.
+        RecoveryRefused: the database is not empty, and `force` is not given.
+        Corrupt: the file is no such database.
+    """
+    report = progress or (lambda step, done, total: None)
+    source_path = Path(os.path.abspath(path))
+    with closing(_open(source_path)) as source, closing(driver.connect(store.name)) as target:
+        target.acquire_turn()
+        try:
+            before = store.position
+            if not force and not _is_empty(target):
+                raise RecoveryRefused(
+                    "the store's database is not empty",
+                    hint="see aurora-store recovery diff, then commit --force",
+                )
+            _copy(source, target, report)
+        finally:
+            target.end_turn()
+        target.settle()
+        position = target.commit_position
+    version = store.status().version
+    return Restored(before, position, version, _begin_reign(store))
+
+
+def _open(path: Path) -> dbapi2.Connection:
+    try:
+        source = open_readonly(path)
+        size = source.execute("PRAGMA page_size").fetchone()[0]
+        pages = source.execute("PRAGMA page_count").fetchone()[0]
+    except dbapi2.Error as exc:
+        raise Corrupt(f"{path} is no SQLite database that can be read: {exc}") from exc
+    if pages == 0:
+        source.close()
+        raise Corrupt(f"{path} is empty: it would take everything away")
+    if size != PAGE_BYTES:
+        source.close()
+        raise Corrupt(f"{path} has pages of {size} bytes, and a store has {PAGE_BYTES}")
+    return source
+
+
+def _is_empty(connection: driver.Connection) -> bool:
+    count = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    return int(count) == 0
+
+
+def _copy(source: dbapi2.Connection, target: driver.Connection, report: Progress) -> None:
+    def progress(_status: int, remaining: int, total: int) -> None:
+        report("restore", total - remaining, total)
+
+    try:
+        source.backup(target, pages=_PAGES_AT_A_TIME, progress=progress)
+    except dbapi2.Error as exc:
+        target.raise_refused(exc)
+
+
+def _begin_reign(store: Store) -> int:
+    """Ends the reign and leads again, unless somebody else does; returns the epoch."""
+    store.step_down()
+    time.sleep(_SEEN_S)
+    with suppress(NotLeader, LogUnavailable):  # somebody else leads, or will
+        if store.status().state is not State.LEADING:
+            store.lead()
+    return store.status().epoch
