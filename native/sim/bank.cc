@@ -119,12 +119,12 @@ bool Bank::found(const ProcessPtr& process, Deadline deadline) {
     tables += "INSERT INTO account VALUES(" + std::to_string(i) + ", " +
               std::to_string(kOpening) + ");";
   }
-  return sql.open() && sql.begin(deadline).ok() && sql.run(tables) && sql.run("COMMIT") &&
+  return sql.open() && sql.run("PRAGMA auto_vacuum = full") && sql.begin(deadline).ok() && sql.run(tables) && sql.run("COMMIT") &&
          sql.side().wait(deadline).ok();
 }
 
 bool Bank::change(Sql& sql, Token token, bool plain) {
-  const Transfer& transfer = oracle_.transfer(token);
+  const Transfer transfer = oracle_.transfer(token);
   const auto add = [](int account, std::int64_t amount) {
     return "UPDATE account SET balance = balance + " + std::to_string(amount) +
            " WHERE id = " + std::to_string(account);
@@ -161,9 +161,11 @@ bool Bank::transfer(const ProcessPtr& process, Sql& sql, bool final) {
   if (!final && !unknown_.empty() && random_.chance(0.5)) {
     const std::size_t which = random_.below(unknown_.size());
     const auto [token, reign] = unknown_[which];
+    unknown_.erase(unknown_.begin() + static_cast<std::ptrdiff_t>(which));
     Reign now = 0;
-    if (process->replica->database()->reign(&now).ok() && now > reign) {
-      unknown_.erase(unknown_.begin() + static_cast<std::ptrdiff_t>(which));
+    if (!process->replica->database()->reign(&now).ok() || now <= reign) {
+      unknown_.emplace_back(token, reign);
+    } else {
       ask(process, sql, token);
       if (!oracle_.may_run_again(token) || sql.stale()) return false;
       if (!sql.begin(line).ok()) {

@@ -34,6 +34,14 @@ Ensemble::Ensemble(std::size_t size, Random& random, const Weather& weather)
   for (Disk& disk : machines_) disk.log = std::make_unique<MemoryLog>(shared_);
 }
 
+void Ensemble::set_weather(const Weather& weather) {
+  weather_ = weather;
+  for (Machine machine = 0; machine < machines_.size(); ++machine) {
+    log(machine).clear_faults();
+    set_hearing(machine);
+  }
+}
+
 std::size_t Ensemble::taking_part() const {
   return static_cast<std::size_t>(
       std::count_if(machines_.begin(), machines_.end(),
@@ -59,6 +67,12 @@ void Ensemble::set_up(Machine machine, bool up) {
 void Ensemble::set_cut(Machine machine, bool cut) {
   machines_[machine].cut = cut;
   set_hearing(machine);
+}
+
+bool Ensemble::may_wipe(Machine machine) const {
+  const auto voting = static_cast<std::size_t>(std::count_if(
+      machines_.begin(), machines_.end(), [](const Disk& disk) { return disk.voting; }));
+  return !machines_[machine].voting || voting - 1 > machines_.size() / 2;
 }
 
 void Ensemble::wipe(Machine machine) {

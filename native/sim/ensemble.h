@@ -43,7 +43,7 @@ class Ensemble {
   std::size_t size() const { return machines_.size(); }
   Random& random() { return random_; }
   const Weather& weather() const { return weather_; }
-  void set_weather(const Weather& weather) { weather_ = weather; }
+  void set_weather(const Weather& weather);
 
   MemoryLog& log(Machine machine) { return *machines_[machine].log; }
   memory::Bytes last_value() const;
@@ -58,6 +58,8 @@ class Ensemble {
   void set_cut(Machine machine, bool cut);
 
   // The disk is empty: takes no part until a quorum of the others has told it everything.
+  // Not to be done to so many at once that a quorum of them is gone.
+  bool may_wipe(Machine machine) const;
   void wipe(Machine machine);
   bool recovered(Machine machine);
 

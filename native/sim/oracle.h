@@ -33,7 +33,7 @@ constexpr std::int64_t kOpening = 1000;
 class Oracle {
  public:
   Token begin(const Transfer& transfer);
-  const Transfer& transfer(Token token) const { return all_[index(token)].transfer; }
+  Transfer transfer(Token token) const { return all_[index(token)].transfer; }
 
   // What the client of its last attempt was told.
   void committed(Token token, Position position);

@@ -22,6 +22,7 @@ constexpr std::array<const char*, kWindows> kNames = {
     "a leader crashed before its append left it",
     "a leader crashed with its append on a minority",
     "a leader crashed with its append on a quorum, before it knew",
+    "a leader crashed as it heard that its append was on a quorum",
     "a leader crashed between two parts of a batch",
     "a candidate crashed during its election",
     "a replica crashed while it read the log",

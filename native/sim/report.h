@@ -16,6 +16,7 @@ enum class Window {
   crash_before_append,
   crash_minority_append,
   crash_after_quorum,
+  crash_acknowledged,
   crash_between_parts,
   crash_electing,
   crash_opening,

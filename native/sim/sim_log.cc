@@ -153,7 +153,7 @@ Outcome SimLog::append_now(const std::string& data, Deadline deadline) {
     return outcome;
   }
   const bool crashes = random_.chance(weather.crash_in_append);
-  const std::uint64_t where = random_.below(3);
+  const std::uint64_t where = random_.below(4);
   if (!travel()) return closed();
   if (!elected_) return Outcome::of(Status::none, "not elected");
   if (crashes && where == 0) {
@@ -172,13 +172,14 @@ Outcome SimLog::append_now(const std::string& data, Deadline deadline) {
   }
   ensemble_.lose_messages(machine_);
   Outcome outcome = append_in_trouble(data, deadline);
-  if (crashes) {
+  if (crashes && where == 2) {
     crash(outcome.ok() ? Window::crash_after_quorum : Window::crash_before_append);
     return closed();
   }
   if (!outcome.ok()) return outcome;
   if (!travel()) return closed();
   if (Clock::now() > deadline) return Outcome::of(Status::no_answer, "it came too late");
+  if (crashes) crash_(Window::crash_acknowledged);
   return outcome;
 }
 

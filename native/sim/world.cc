@@ -20,6 +20,9 @@ Deadline in(Time time) { return Clock::now() + time; }
 // When nothing is wrong any more: what a client waits for at most.
 constexpr Time kInTime = seconds(120);
 
+// Of the log, in bad weather.
+constexpr Time kLongestCall = seconds(3);
+
 Replica::Options options_of(Random& random) {
   Replica::Options options;
   options.append_timeout = milliseconds(random.between(50, 2000));
@@ -218,7 +221,7 @@ void World::trouble_once(Ensemble::Machine machine) {
   if (is(t.elect)) {
     if (!process) return;
     scheduler_.spawn(process->number, process->name + ".elect", [this, process] {
-      if (!process->over()) lead(process, milliseconds(random_.between(50, 3000)));
+      if (!process->over()) lead(process, Time(random_.between(50'000'000, kLongestCall.count())));
     });
   } else if (is(t.step_down)) {
     if (!process || process->replica->info().state != ReplicaState::leading) return;
@@ -232,13 +235,13 @@ void World::trouble_once(Ensemble::Machine machine) {
     if (process) crash_somewhere(process);
   } else if (is(t.close)) {
     if (process) close(process);
-  } else if (is(t.restart) || is(t.wipe)) {
-    const bool wipe = choice < -t.restart;  // the second of the two
+  }
+  if (const bool restart = is(t.restart); restart || is(t.wipe)) {
     const bool none = std::none_of(processes_.begin(), processes_.end(), [&](const ProcessPtr& p) {
       return p->machine == machine && (!p->over() || (p->closing && p->log));
     });
     if (!none) return;
-    if (wipe) {
+    if (!restart && ensemble_.may_wipe(machine)) {
       reach(Window::wiped);
       note("the disk of " + std::string(1, static_cast<char>('a' + machine)) + " is wiped");
       ensemble_.wipe(machine);
@@ -266,6 +269,7 @@ void World::trouble_once(Ensemble::Machine machine) {
 
 void World::watch() {
   std::map<int, Replica::Info> before;
+  std::map<int, std::uint32_t> last_pages;
   while (!ending_) {
     scheduler_.sleep(std::chrono::microseconds(random_.between(500, 20'000)));
     if (!ensemble_.any_quorum()) reach(Window::quorum_lost);
@@ -281,6 +285,9 @@ void World::watch() {
         if (info.reloads > last.reloads) reach(Window::reloaded);
         if (info.versions_taken_back > last.versions_taken_back) reach(Window::versions_taken_back);
         last = info;
+        const std::uint32_t pages = process->replica->database()->store()->stats().page_count;
+        if (pages < last_pages[process->number]) reach(Window::cut_to_size);
+        last_pages[process->number] = pages;
       }
       --process->busy;
     }
@@ -322,26 +329,33 @@ void World::audit(const ProcessPtr& process) {
 void World::heal() {
   note("all is well again");
   ensemble_.set_weather(Weather::calm());
+  for (const ProcessPtr& process : processes_) scheduler_.hold_up(process->number, Time(0));
+  scheduler_.sleep(kLongestCall);  // what is under way still has its troubles
+  ensemble_.set_weather(Weather::calm());
   for (Ensemble::Machine machine = 0; machine < ensemble_.size(); ++machine) {
     ensemble_.set_cut(machine, false);
     for (const ProcessPtr& process : processes_) {
-      scheduler_.hold_up(process->number, Time(0));
       while (process->machine == machine && process->closing && process->log) {
         scheduler_.sleep(milliseconds(1));
       }
     }
-    ProcessPtr process = alive(machine);
-    // An operator's part: a replica that failed is restarted, a disk that is damaged replaced.
-    if (process && (ensemble_.has_damage(machine) ||
-                    process->replica->info().state == ReplicaState::failed)) {
-      crash(process, Window::crash_idle);
-      process.reset();
-    }
-    if (process) continue;
-    if (ensemble_.has_damage(machine)) ensemble_.wipe(machine);
-    start(machine, true);
+    if (!alive(machine)) start(machine, true);
   }
   while (all_alive().size() < ensemble_.size()) scheduler_.sleep(milliseconds(1));
+  // An operator's part: a replica that failed is restarted, and a damaged disk replaced, one after
+  // the other.
+  for (Ensemble::Machine machine = 0; machine < ensemble_.size(); ++machine) {
+    const ProcessPtr process = alive(machine);
+    const bool failed = process->replica->info().state == ReplicaState::failed;
+    if (!failed && !ensemble_.has_damage(machine)) continue;
+    for (Ensemble::Machine other = 0; other < ensemble_.size(); ++other) {
+      while (!ensemble_.recovered(other)) scheduler_.sleep(milliseconds(1));
+    }
+    crash(process, Window::crash_idle);
+    if (ensemble_.has_damage(machine)) ensemble_.wipe(machine);
+    start(machine, true);
+    while (!alive(machine)) scheduler_.sleep(milliseconds(1));
+  }
 }
 
 ProcessPtr World::lead_at_last() {
@@ -374,6 +388,13 @@ void World::commit_at_last() {
   fail("progress is made once all is well", "no commit");
 }
 
+void World::step_all_down() {
+  for (const ProcessPtr& process : all_alive()) {
+    const Outcome stepped = process->replica->step_down(in(kInTime));
+    if (!stepped.ok()) fail("progress is made once all is well", "step_down: " + stepped.reason);
+  }
+}
+
 void World::check_at_last() {
   if (ensemble_.damaged_log() != 0) {
     for (const ProcessPtr& process : all_alive()) audit(process);
@@ -383,12 +404,11 @@ void World::check_at_last() {
     process->quiet = true;
     while (process->busy > 0) scheduler_.sleep(milliseconds(1));
   }
+  // A leader that does not know yet that it was deposed would take itself for the newest.
+  step_all_down();
   const ProcessPtr leader = lead_at_last();
+  step_all_down();
   const std::vector<ProcessPtr> all = all_alive();
-  for (const ProcessPtr& process : all) {
-    const Outcome stepped = process->replica->step_down(in(kInTime));
-    if (!stepped.ok()) fail("progress is made once all is well", "step_down: " + stepped.reason);
-  }
   const Position position = leader->replica->info().position;
   const Held reference(leader->replica->database()->store());
   for (const ProcessPtr& process : all) {

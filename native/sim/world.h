@@ -45,6 +45,7 @@ class World {
   void heal();
   ProcessPtr lead_at_last();
   void commit_at_last();
+  void step_all_down();
   void check_at_last();
   void shut();
 
