@@ -1,0 +1,458 @@
+#include "sim/world.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "sim/report.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace aurora::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+Deadline in(Time time) { return Clock::now() + time; }
+
+// When nothing is wrong any more: what a client waits for at most.
+constexpr Time kInTime = seconds(120);
+
+// Of the log, in bad weather.
+constexpr Time kLongestCall = seconds(3);
+
+Replica::Options options_of(Random& random) {
+  Replica::Options options;
+  options.append_timeout = milliseconds(random.between(50, 2000));
+  if (random.chance(0.7)) options.heartbeat = milliseconds(random.between(20, 500));
+  if (random.chance(0.5)) options.entry_limit = static_cast<std::size_t>(random.between(2000, 20'000));
+  if (random.chance(0.3)) options.window_bytes = static_cast<std::size_t>(random.between(1000, 50'000));
+  return options;
+}
+
+// A version that is pinned, for as long as it is looked at.
+class Held {
+ public:
+  explicit Held(std::shared_ptr<PageStore> store)
+      : store_(std::move(store)), pin_(store_->pin(PageStore::At::durable)) {}
+  ~Held() { store_->unpin(pin_); }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  const Pin& pin() const { return *pin_; }
+  const PageStore& store() const { return *store_; }
+  const std::uint8_t* find(PageNumber page) const { return store_->find(*pin_, page); }
+
+ private:
+  std::shared_ptr<PageStore> store_;
+  Pin* pin_;
+};
+
+std::uint64_t digest(const Held& held) {
+  std::uint64_t digest = held.pin().page_count;
+  for (PageNumber page = 1; page <= held.pin().page_count; ++page) {
+    const std::uint8_t* const bytes = held.find(page);
+    digest = bytes == nullptr ? digest * 31 + 1 : XXH3_64bits_withSeed(bytes, kPageSize, digest);
+  }
+  return digest;
+}
+
+}  // namespace
+
+World::Troubles World::Troubles::of(Random& random) {
+  const auto some = [&random](double share) {
+    return random.chance(share) ? static_cast<double>(random.between(1, 10)) : 0.0;
+  };
+  return {some(0.9), some(0.4), some(0.5), some(0.3), 8, some(0.3), some(0.4), 6, some(0.4)};
+}
+
+World::World(Scheduler& scheduler, Random& random)
+    : scheduler_(scheduler),
+      random_(random),
+      weather_(Weather::of(random)),
+      troubles_(Troubles::of(random)),
+      options_(options_of(random)),
+      ensemble_(random.chance(0.2) ? 5 : 3, random, Weather::calm()),
+      bank_(random, oracle_) {}
+
+void World::run() {
+  for (Ensemble::Machine machine = 0; machine < ensemble_.size(); ++machine) start(machine, true);
+  const ProcessPtr first = lead_at_last();
+  if (!bank_.found(first, in(kInTime))) {
+    fail("progress is made once all is well", "the first commit failed");
+  }
+  note("the bank is open");
+
+  ensemble_.set_weather(weather_);
+  fibers_ += 2;
+  scheduler_.spawn(0, "trouble", [this] { trouble(); });
+  scheduler_.spawn(0, "watch", [this] { watch(); });
+  scheduler_.sleep(milliseconds(random_.between(1000, 6000)));
+  ending_ = true;
+  while (fibers_ > 0) scheduler_.sleep(milliseconds(10));
+
+  heal();
+  commit_at_last();
+  check_at_last();
+  shut();
+}
+
+// ---- processes ----
+
+ProcessPtr World::alive(Ensemble::Machine machine) const {
+  for (const ProcessPtr& process : processes_) {
+    if (process->machine == machine && !process->over() && process->replica) return process;
+  }
+  return nullptr;
+}
+
+std::vector<ProcessPtr> World::all_alive() const {
+  std::vector<ProcessPtr> all;
+  for (Ensemble::Machine machine = 0; machine < ensemble_.size(); ++machine) {
+    if (ProcessPtr process = alive(machine)) all.push_back(std::move(process));
+  }
+  return all;
+}
+
+void World::start(Ensemble::Machine machine, bool with_clients) {
+  auto process = std::make_shared<Process>();
+  process->number = ++last_group_;
+  process->machine = machine;
+  process->name = std::string(1, static_cast<char>('a' + machine)) + std::to_string(last_group_);
+  process->log = std::make_shared<SimLog>(
+      ensemble_, machine, process->name,
+      [this, weak = std::weak_ptr<Process>(process)](Window window) {
+        if (const ProcessPtr its = weak.lock()) crash(its, window);
+      });
+  processes_.push_back(process);
+  ensemble_.set_up(machine, true);
+  note(process->name + " starts");
+  const std::uint64_t writers = with_clients ? 1 + random_.below(3) : 0;
+  const std::uint64_t readers = with_clients ? 1 + random_.below(2) : 0;
+  process->busy = 1;
+  scheduler_.spawn(process->number, process->name, [this, process, writers, readers] {
+    Replica::Options options = options_;
+    options.identity = {process->name, "sim", process->name, ""};
+    process->replica = std::make_unique<Replica>(process->log, options);
+    for (std::uint64_t i = 0; i < writers; ++i) {
+      scheduler_.spawn(process->number, process->name + ".writer",
+                       [this, process] { bank_.write(process); });
+    }
+    for (std::uint64_t i = 0; i < readers; ++i) {
+      scheduler_.spawn(process->number, process->name + ".reader",
+                       [this, process] { bank_.read(process); });
+    }
+    --process->busy;
+  });
+}
+
+void World::crash(const ProcessPtr& process, Window window) {
+  if (process->over()) return;
+  reach(window);
+  note(process->name + " crashes: " + name_of(window));
+  process->dead = true;
+  process->log->sever();
+  ensemble_.set_up(process->machine, false);
+  scheduler_.hold_up(process->number, Time(0));
+  scheduler_.spawn(0, process->name + ".remains", [this, process] { bury(process); });
+}
+
+// In an order that a process would choose, unlike a crash.
+void World::close(const ProcessPtr& process) {
+  if (process->over()) return;
+  if (process->replica->info().state == ReplicaState::leading) reach(Window::closed_in_reign);
+  note(process->name + " closes");
+  process->closing = true;
+  scheduler_.spawn(process->number, process->name + ".close", [this, process] { bury(process); });
+}
+
+void World::bury(ProcessPtr process) {
+  while (!process->replica && process->busy > 0) scheduler_.sleep(milliseconds(1));
+  process->replica->close();
+  while (process->busy > 0) scheduler_.sleep(milliseconds(1));
+  process->replica.reset();
+  if (process->closing) ensemble_.set_up(process->machine, false);
+  process->log.reset();
+  note(process->name + " is gone");
+}
+
+void World::lead(ProcessPtr process, Time limit) {
+  ++process->busy;
+  Replica::LeadTiming timing;
+  const Outcome outcome = process->replica->lead(in(limit), &timing);
+  note(process->name + " leads: " + to_string(outcome.status) + " " + outcome.reason);
+  --process->busy;
+}
+
+// ---- trouble ----
+
+void World::trouble() {
+  while (!ending_) {
+    scheduler_.sleep(milliseconds(random_.between(1, 200)));
+    trouble_once(random_.below(ensemble_.size()));
+  }
+  --fibers_;
+}
+
+void World::crash_somewhere(const ProcessPtr& process) {
+  const Replica::Info info = process->replica->info();
+  const PageStore::Stats stats = process->replica->database()->store()->stats();
+  crash(process, info.state == ReplicaState::electing  ? Window::crash_electing
+                 : info.state == ReplicaState::opening ? Window::crash_opening
+                 : stats.latest > stats.sent           ? Window::crash_published
+                                                       : Window::crash_idle);
+}
+
+void World::trouble_once(Ensemble::Machine machine) {
+  const ProcessPtr process = alive(machine);
+  const Troubles& t = troubles_;
+  double total = 0;
+  for (const double weight : {t.elect, t.step_down, t.crash, t.close, t.restart, t.wipe, t.cut,
+                              t.heal, t.hold_up}) {
+    total += weight;
+  }
+  double choice = total * static_cast<double>(random_.below(1 << 20)) / (1 << 20);
+  const auto is = [&choice](double weight) {
+    const bool chosen = choice >= 0 && choice < weight;
+    choice -= weight;
+    return chosen;
+  };
+  if (is(t.elect)) {
+    if (!process) return;
+    scheduler_.spawn(process->number, process->name + ".elect", [this, process] {
+      if (!process->over()) lead(process, Time(random_.between(50'000'000, kLongestCall.count())));
+    });
+  } else if (is(t.step_down)) {
+    if (!process || process->replica->info().state != ReplicaState::leading) return;
+    scheduler_.spawn(process->number, process->name + ".step-down", [this, process] {
+      if (process->over()) return;
+      ++process->busy;
+      if (process->replica->step_down(in(seconds(1))).ok()) reach(Window::stepped_down);
+      --process->busy;
+    });
+  } else if (is(t.crash)) {
+    if (process) crash_somewhere(process);
+  } else if (is(t.close)) {
+    if (process) close(process);
+  }
+  if (const bool restart = is(t.restart); restart || is(t.wipe)) {
+    const bool none = std::none_of(processes_.begin(), processes_.end(), [&](const ProcessPtr& p) {
+      return p->machine == machine && (!p->over() || (p->closing && p->log));
+    });
+    if (!none) return;
+    if (!restart && ensemble_.may_wipe(machine)) {
+      reach(Window::wiped);
+      note("the disk of " + std::string(1, static_cast<char>('a' + machine)) + " is wiped");
+      ensemble_.wipe(machine);
+    }
+    start(machine, true);
+  } else if (is(t.cut)) {
+    if (!process) return;
+    if (process->replica->info().state == ReplicaState::leading) reach(Window::leader_cut_off);
+    note(process->name + " is cut off");
+    ensemble_.set_cut(machine, true);
+  } else if (is(t.heal)) {
+    if (!ensemble_.cut(machine)) return;
+    note(std::string(1, static_cast<char>('a' + machine)) + " is reached again");
+    ensemble_.set_cut(machine, false);
+  } else if (is(t.hold_up)) {
+    if (!process) return;
+    if (process->replica->info().state == ReplicaState::leading) reach(Window::leader_held_up);
+    note(process->name + " is held up");
+    scheduler_.hold_up(process->number,
+                       scheduler_.now() + milliseconds(random_.between(10, 3000)));
+  }
+}
+
+// ---- what is looked at all the time ----
+
+void World::watch() {
+  std::map<int, Replica::Info> before;
+  std::map<int, std::uint32_t> last_pages;
+  while (!ending_) {
+    scheduler_.sleep(std::chrono::microseconds(random_.between(500, 20'000)));
+    if (!ensemble_.any_quorum()) reach(Window::quorum_lost);
+    int leaders = 0;
+    for (const ProcessPtr& process : all_alive()) {
+      ++process->busy;
+      audit(process);
+      if (!process->over()) {
+        const Replica::Info info = process->replica->info();
+        Replica::Info& last = before[process->number];
+        if (info.state == ReplicaState::leading) ++leaders;
+        if (info.heartbeats > last.heartbeats) reach(Window::heartbeat);
+        if (info.reloads > last.reloads) reach(Window::reloaded);
+        if (info.versions_taken_back > last.versions_taken_back) reach(Window::versions_taken_back);
+        last = info;
+        const std::uint32_t pages = process->replica->database()->store()->stats().page_count;
+        if (pages < last_pages[process->number]) reach(Window::cut_to_size);
+        last_pages[process->number] = pages;
+      }
+      --process->busy;
+    }
+    if (leaders > 1) reach(Window::two_leaders);
+  }
+  --fibers_;
+}
+
+// Only of the live: what a dead process still does is nobody's business.
+void World::audit(const ProcessPtr& process) {
+  const std::shared_ptr<PageStore> store = process->replica->database()->store();
+  const Held held(store);
+  const PageStore::Stats stats = store->stats();
+  if (stats.durable == held.pin().version &&
+      store->recompute_checksum(held.pin()) != stats.checksum) {
+    fail("the recomputed checksum is the rolling one",
+         process->name + " at version " + std::to_string(stats.durable));
+  }
+  const std::uint64_t pages = digest(held);
+  if (process->over()) return;
+  oracle_.version(process->name, held.pin().version, pages);
+  const Replica::Info info = process->replica->info();
+  if (info.state == ReplicaState::failed) {
+    reach(Window::failed);
+    if (!process->log->gave_damage()) {
+      fail("a replica fails for damage alone", process->name + ": " + info.reason);
+    }
+  }
+  for (const auto& [position, how] : process->log->damaged_copies()) {
+    if (position < info.next) {
+      fail("nothing damaged is taken", process->name + " has taken position " +
+                                           std::to_string(position) + ", which it read " + how);
+    }
+  }
+}
+
+// ---- the end ----
+
+void World::heal() {
+  note("all is well again");
+  ensemble_.set_weather(Weather::calm());
+  for (const ProcessPtr& process : processes_) scheduler_.hold_up(process->number, Time(0));
+  scheduler_.sleep(kLongestCall);  // what is under way still has its troubles
+  ensemble_.set_weather(Weather::calm());
+  for (Ensemble::Machine machine = 0; machine < ensemble_.size(); ++machine) {
+    ensemble_.set_cut(machine, false);
+    for (const ProcessPtr& process : processes_) {
+      while (process->machine == machine && process->closing && process->log) {
+        scheduler_.sleep(milliseconds(1));
+      }
+    }
+    if (!alive(machine)) start(machine, true);
+  }
+  while (all_alive().size() < ensemble_.size()) scheduler_.sleep(milliseconds(1));
+  // An operator's part: a replica that failed is restarted, and a damaged disk replaced, one after
+  // the other.
+  for (Ensemble::Machine machine = 0; machine < ensemble_.size(); ++machine) {
+    const ProcessPtr process = alive(machine);
+    const bool failed = process->replica->info().state == ReplicaState::failed;
+    if (!failed && !ensemble_.has_damage(machine)) continue;
+    for (Ensemble::Machine other = 0; other < ensemble_.size(); ++other) {
+      while (!ensemble_.recovered(other)) scheduler_.sleep(milliseconds(1));
+    }
+    crash(process, Window::crash_idle);
+    if (ensemble_.has_damage(machine)) ensemble_.wipe(machine);
+    start(machine, true);
+    while (!alive(machine)) scheduler_.sleep(milliseconds(1));
+  }
+}
+
+ProcessPtr World::lead_at_last() {
+  while (all_alive().size() < ensemble_.size()) scheduler_.sleep(milliseconds(1));
+  const Deadline deadline = in(kInTime);
+  std::string why;
+  while (Clock::now() < deadline) {
+    std::vector<ProcessPtr> all = all_alive();
+    const ProcessPtr process = random_.among(all);
+    Replica::LeadTiming timing;
+    const Outcome outcome = process->replica->lead(in(seconds(20)), &timing);
+    note(process->name + " leads: " + to_string(outcome.status) + " " + outcome.reason);
+    if (outcome.ok()) return process;
+    why = outcome.reason;
+    scheduler_.sleep(milliseconds(100));
+  }
+  fail("progress is made once all is well", "nobody leads: " + why);
+}
+
+// A log that is damaged itself: nobody but a leader that wrote it can go on.
+void World::commit_at_last() {
+  if (ensemble_.damaged_log() != 0) return;
+  const Deadline deadline = in(kInTime);
+  while (Clock::now() < deadline) {
+    const ProcessPtr leader = lead_at_last();
+    Sql sql(*leader, false);
+    if (sql.open() && bank_.transfer(leader, sql, true)) return;
+    scheduler_.sleep(milliseconds(100));
+  }
+  fail("progress is made once all is well", "no commit");
+}
+
+void World::step_all_down() {
+  for (const ProcessPtr& process : all_alive()) {
+    const Outcome stepped = process->replica->step_down(in(kInTime));
+    if (!stepped.ok()) fail("progress is made once all is well", "step_down: " + stepped.reason);
+  }
+}
+
+void World::check_at_last() {
+  if (ensemble_.damaged_log() != 0) {
+    for (const ProcessPtr& process : all_alive()) audit(process);
+    return;
+  }
+  for (const ProcessPtr& process : all_alive()) {
+    process->quiet = true;
+    while (process->busy > 0) scheduler_.sleep(milliseconds(1));
+  }
+  // A leader that does not know yet that it was deposed would take itself for the newest.
+  step_all_down();
+  const ProcessPtr leader = lead_at_last();
+  step_all_down();
+  const std::vector<ProcessPtr> all = all_alive();
+  const Position position = leader->replica->info().position;
+  const Held reference(leader->replica->database()->store());
+  for (const ProcessPtr& process : all) {
+    const Outcome reached = process->replica->wait_position(position, in(kInTime));
+    if (!reached.ok()) {
+      fail("progress is made once all is well",
+           process->name + " does not reach position " + std::to_string(position) + ": " +
+               to_string(reached.status) + " " + reached.reason);
+    }
+    audit(process);
+    const Held held(process->replica->database()->store());
+    bool same = held.pin().version == reference.pin().version &&
+                held.pin().page_count == reference.pin().page_count;
+    for (PageNumber page = 1; same && page <= held.pin().page_count; ++page) {
+      const std::uint8_t* const one = held.find(page);
+      const std::uint8_t* const other = reference.find(page);
+      same = (one == nullptr) == (other == nullptr) &&
+             (one == nullptr || std::memcmp(one, other, kPageSize) == 0);
+    }
+    if (!same) {
+      fail("replicas at the same position are the same bytes",
+           process->name + " and " + leader->name + " at position " + std::to_string(position));
+    }
+    Sql sql(*process, true);
+    Statement statement;
+    std::vector<std::int64_t> sound;
+    if (!sql.open() || !sql.read(&statement)) {
+      fail("progress is made once all is well", process->name + " cannot be read: " + sql.error());
+    }
+    oracle_.check_final(statement);
+    if (!sql.numbers("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'",
+                     &sound) ||
+        sound != std::vector<std::int64_t>{1}) {
+      fail("SQLite finds its database in order", process->name);
+    }
+  }
+}
+
+void World::shut() {
+  for (const ProcessPtr& process : all_alive()) close(process);
+  for (const ProcessPtr& process : processes_) {
+    while (process->log) scheduler_.sleep(milliseconds(10));
+  }
+  note("the end");
+}
+
+}  // namespace aurora::sim
