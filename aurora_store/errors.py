@@ -160,6 +160,24 @@ class BackupFailed(StoreError):
     exit_code = 29
 
 
+class TruncationRefused(StoreError):
+    """The log must not be truncated there: no complete snapshot would make up for what goes."""
+
+    exit_code = 34
+
+
+class SnapshotAbandoned(StoreError):
+    """The snapshot came to no end, the message says why; nothing else was touched. Take another."""
+
+    exit_code = 35
+
+
+class NoSuchSnapshot(StoreError):
+    """No complete snapshot begins at that position of the log."""
+
+    exit_code = 36
+
+
 class ElectionUnavailable(StoreError):
     """ZooKeeper cannot be reached or used for the election: nothing was changed, retry later."""
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any, ClassVar
 
 from aurora_store.log import Position
 from aurora_store.native import ffi, lib, text
+from aurora_store.record import time_of
 
-__all__ = ["PAGE_BYTES", "Latency", "LeadTiming", "State", "Status", "read_status"]
+__all__ = [
+    "PAGE_BYTES",
+    "Latency",
+    "LeadTiming",
+    "SnapshotState",
+    "SnapshotStatus",
+    "State",
+    "Status",
+    "read_status",
+]
 
 PAGE_BYTES = 4096
 
@@ -96,6 +107,64 @@ class Latency:
         return float("inf") if self.count else None
 
 
+class SnapshotState(Enum):
+    """What becomes of snapshots at the moment.
+
+    ``UNFINISHED``: one was begun, and this leader cannot go on with it; the next one abandons it.
+    ``LOADING``: this replica starts from one.
+    """
+
+    NONE = "none"
+    REQUESTED = "requested"
+    UNDER_WAY = "under way"
+    UNFINISHED = "unfinished"
+    LOADING = "loading"
+
+
+_SNAPSHOT_STATES = {
+    lib.AUR_SNAPSHOT_NONE: SnapshotState.NONE,
+    lib.AUR_SNAPSHOT_REQUESTED: SnapshotState.REQUESTED,
+    lib.AUR_SNAPSHOT_UNDER_WAY: SnapshotState.UNDER_WAY,
+    lib.AUR_SNAPSHOT_UNFINISHED: SnapshotState.UNFINISHED,
+    lib.AUR_SNAPSHOT_LOADING: SnapshotState.LOADING,
+}
+
+
+@dataclass(frozen=True)
+class SnapshotStatus:
+    """The newest snapshot in the log, and the one under way, as a replica knows them.
+
+    Attributes:
+        state: see `SnapshotState`.
+        position: where the newest complete one begins; 0: there is none.
+        end: where it ends.
+        version, pages, time: of the database in it; `time` is ``None`` if there is none.
+        bytes_since: of the log's entries since it began, or since the log began, its chunks left
+            out: what a replica that starts has to read beside it.
+        writing: where the one under way (or being loaded) begins; 0: there is none.
+        writing_version, writing_pages: of the database in it.
+        writing_pages_done, writing_chunks, writing_bytes: of it in the log, or loaded.
+        started_from: the snapshot that this replica's copy began with; 0: the log's beginning.
+        given_up: why the last one that came to no end did not; empty after one that did.
+    """
+
+    state: SnapshotState
+    position: Position
+    end: Position
+    version: int
+    pages: int
+    time: datetime | None
+    bytes_since: int
+    writing: Position
+    writing_version: int
+    writing_pages: int
+    writing_pages_done: int
+    writing_chunks: int
+    writing_bytes: int
+    started_from: Position
+    given_up: str
+
+
 @dataclass(frozen=True)
 class Status:
     """A replica's state, position, lag and counters at one moment. Counters begin at its opening.
@@ -123,10 +192,11 @@ class Status:
         reloads: copies dropped because they failed a check.
         writers_waiting: transactions in line for the write lock.
         pages_held: pages in memory, all versions.
-        readers: open transactions.
+        readers: open transactions; a snapshot under way counts as one.
         oldest_reader_version: what the oldest of them keeps alive; 0: none.
         append_latency: of this leader's log entries.
         commit_latency: of its commits, from the end of COMMIT to a quorum.
+        snapshot: the newest one, and the one under way.
     """
 
     state: State
@@ -158,6 +228,7 @@ class Status:
     oldest_reader_version: int
     append_latency: Latency
     commit_latency: Latency
+    snapshot: SnapshotStatus
 
     @property
     def lag(self) -> int:
@@ -212,6 +283,27 @@ def read_status(store: Any) -> Status:
         oldest_reader_version=raw.oldest_pin,
         append_latency=_latency(raw.append_latency),
         commit_latency=_latency(raw.commit_latency),
+        snapshot=_snapshot(raw),
+    )
+
+
+def _snapshot(raw: Any) -> SnapshotStatus:
+    return SnapshotStatus(
+        state=_SNAPSHOT_STATES[raw.snapshot_state],
+        position=Position(raw.snapshot_position),
+        end=Position(raw.snapshot_end),
+        version=raw.snapshot_version,
+        pages=raw.snapshot_pages,
+        time=time_of(raw.snapshot_time_us) if raw.snapshot_position else None,
+        bytes_since=raw.bytes_since_snapshot,
+        writing=Position(raw.writing_position),
+        writing_version=raw.writing_version,
+        writing_pages=raw.writing_pages,
+        writing_pages_done=raw.writing_pages_done,
+        writing_chunks=raw.writing_chunks,
+        writing_bytes=raw.writing_bytes,
+        started_from=Position(raw.started_from),
+        given_up=text(raw.snapshot_given_up),
     )
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
-from aurora_store import __version__, driver, history, tokens
+from aurora_store import __version__, driver, history, snapshots, tokens
 from aurora_store.backup import Backup, write_backup
 from aurora_store.batch import Batch
 from aurora_store.dialect import create_engine
@@ -39,6 +39,7 @@ from aurora_store.image import Image
 from aurora_store.log import Log, Position
 from aurora_store.native import Outcome, c_text, call, ffi, lib
 from aurora_store.recovery.restore import Restored, restore
+from aurora_store.snapshots import ProgressReport, Snapshot
 from aurora_store.status import LeadTiming, State, Status, read_status, state_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Store:
         append_timeout: float = 10.0,
         heartbeat: float = 1.0,
         entry_limit: int = 1 << 20,
+        snapshot_share: float = 0.25,
+        snapshot_chunk: int = 64 << 10,
     ) -> None:
         """Takes over an opened log, and closes it when it is closed. See `open` for the rest."""
         self._log = log
@@ -81,6 +84,8 @@ class Store:
         options.append_timeout_s = append_timeout
         options.heartbeat_s = heartbeat
         options.entry_limit_bytes = entry_limit
+        options.snapshot_share = snapshot_share
+        options.snapshot_chunk_bytes = snapshot_chunk
         native = lib.aur_store_open(log.handle, options)
         if native == ffi.NULL:
             raise MemoryError("no memory for a store")
@@ -111,6 +116,8 @@ class Store:
         append_timeout: float = 10.0,
         heartbeat: float = 1.0,
         entry_limit: int = 1 << 20,
+        snapshot_share: float = 0.25,
+        snapshot_chunk: int = 64 << 10,
         control: bool = True,
     ) -> Store:
         """Opens a replica; it follows the log from now on. Returns at once: see `wait_caught_up`.
@@ -127,6 +134,9 @@ class Store:
             heartbeat: an idle leader appends an entry so often, in seconds; 0: never. It bounds
                 the lag of the standbys.
             entry_limit: transactions that compress to more bytes are cut into several entries.
+            snapshot_share: how much of the log's time a snapshot may take: above 0, to 1.
+            snapshot_chunk: of a snapshot's entries, in bytes as compressed: what a commit may have
+                to wait for.
             control: whether the command line may ask this store to do something, through the socket
                 ``control.sock`` in its directory (`aurora_store.control`).
 
@@ -152,6 +162,8 @@ class Store:
                 append_timeout=append_timeout,
                 heartbeat=heartbeat,
                 entry_limit=entry_limit,
+                snapshot_share=snapshot_share,
+                snapshot_chunk=snapshot_chunk,
             )
         except BaseException:
             log.close()
@@ -333,6 +345,68 @@ class Store:
         """
         return restore(self, path, force=force, progress=progress)
 
+    # ---- snapshots and truncation ----
+
+    def snapshot(
+        self, *, timeout: float = 3600.0, progress: ProgressReport | None = None
+    ) -> Snapshot:
+        """Writes the database of now into the log, beside the transactions, and waits for its end.
+
+        One that is under way is waited for. It goes on by itself, also under the next leader.
+
+        Args:
+            timeout: how long to wait for its end, in seconds.
+            progress: is called with ("snapshot", pages done, pages in all).
+
+        Raises:
+            NotLeader: nothing was written, ask the leader.
+            WaitTimeout: it is not complete yet, and goes on.
+            SnapshotAbandoned: it will not be complete; the message says why.
+            StoreClosed, LogUnavailable: of this replica.
+        """
+        return snapshots.take(self, self._native, timeout=timeout, progress=progress)
+
+    def snapshots(self) -> list[Snapshot]:
+        """The complete snapshots in the log, newest first.
+
+        Raises:
+            LogUnavailable: this replica's log cannot be read now.
+            Corrupt: an entry that should begin one is something else.
+        """
+        return snapshots.list_snapshots(self)
+
+    def verify_snapshot(
+        self,
+        position: int,
+        *,
+        timeout: float = 3600.0,
+        progress: ProgressReport | None = None,
+    ) -> Snapshot:
+        """Reads the snapshot that begins at `position` back from this replica's log, and checks it.
+
+        Every checksum, and that of the database over all its pages, none of which is kept.
+
+        Raises:
+            NoSuchSnapshot: none begins there, or it is not complete.
+            Corrupt: it is damaged; the message says at which position of the log.
+            LogTruncated: the log begins after it.
+            WaitTimeout: not within `timeout` seconds.
+        """
+        return snapshots.verify(self._native, position, timeout=timeout, progress=progress)
+
+    def truncate(self, to: int) -> Position:
+        """Forgets the log before position `to`; returns the position of the truncation itself.
+
+        Waits as long as a commit may take. `to` is at most where the newest complete snapshot
+        begins: verify it first (`verify_snapshot`).
+
+        Raises:
+            NotLeader: nothing was truncated, ask the leader.
+            TruncationRefused: no complete snapshot would make up for what goes.
+            CommitOutcomeUnknown: no quorum answered; this reign is over.
+        """
+        return snapshots.truncate(self._native, to)
+
     # ---- waiting and looking ----
 
     def wait_caught_up(self, *, timeout: float = 60.0) -> Position:
@@ -348,6 +422,7 @@ class Store:
         _, outcome = call(lib.aur_store_wait_caught_up, self._native, timeout)
         if outcome.status != lib.AUR_OK:
             self._fail(outcome, "catch up with the log", WaitTimeout)
+        snapshots.tell_start(self)
         return Position(outcome.position)
 
     def wait_for(self, position: int, *, timeout: float = 30.0) -> None:

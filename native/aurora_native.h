@@ -334,7 +334,8 @@ typedef struct {
 } aur_snapshot_check;
 
 /* Reads the snapshot that begins at `position` back from this replica's log and recomputes its
- * checksum, without keeping its pages. `pages_done`, which may be null, is set as it goes on.
+ * checksum, without keeping its pages. `pages_done`, which may be null, and the check's page_count are
+ * set as it goes on.
  * AUR_CORRUPT: it is not what it should be, outcome.position says where; AUR_MISSING: none begins
  * there; AUR_END: it has no end; AUR_NO_ANSWER after timeout_s. */
 void aur_store_verify_snapshot(aur_store* store, uint64_t position, double timeout_s,

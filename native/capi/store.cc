@@ -174,6 +174,7 @@ void aur_store_verify_snapshot(aur_store* store, uint64_t position, double timeo
     aurora::fill(outcome, aurora::check_snapshot(
                               store->replica.log(), position, aurora::deadline_after(timeout_s),
                               &result, [&](aurora::PageNumber last_page) {
+                                check->page_count = result.snapshot.page_count;
                                 if (pages_done != nullptr) *pages_done = last_page;
                               }));
   } catch (const std::exception& error) {

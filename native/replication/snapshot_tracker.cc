@@ -59,6 +59,8 @@ void SnapshotTracker::note(const Database& database, Position position,
           info_.complete = std::exchange(info_.under_way, {});
           info_.complete.end = position;
           info_.held = false;
+          info_.last_page = info_.chunks = 0;
+          info_.bytes = 0;
           info_.given_up.clear();
           info_.bytes_since = bytes_since_begin_;
           over = true;

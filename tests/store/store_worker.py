@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -185,3 +186,50 @@ def start_tokens(writers: int, journal: str) -> None:
 
     for _ in range(writers):
         threading.Thread(target=write, daemon=True).start()
+
+
+def start_snapshot() -> None:
+    """Takes one in the background, whatever becomes of it."""
+
+    def take() -> None:
+        with contextlib.suppress(StoreError):
+            _opened().snapshot(timeout=120.0)
+
+    threading.Thread(target=take, daemon=True).start()
+
+
+def snapshot(timeout: float = 60.0) -> int:
+    """Returns where it begins, after a look at what was reported on the way."""
+    seen: list[tuple[str, int, int]] = []
+    taken = _opened().snapshot(timeout=timeout, progress=lambda *step: seen.append(step))
+    assert seen[-1] == ("snapshot", taken.pages, taken.pages)
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+    return int(taken.position)
+
+
+def snapshots() -> list[int]:
+    return [int(each.position) for each in _opened().snapshots()]
+
+
+def verify_snapshot(position: int) -> dict[str, Any]:
+    proved = _opened().verify_snapshot(position, progress=lambda *_: None)
+    return {"end": int(proved.end or 0), "pages": proved.pages, "bytes": proved.bytes}
+
+
+def truncate(to: int) -> int:
+    return int(_opened().truncate(to))
+
+
+def log_beginning() -> int:
+    return int(_opened().log.beginning())
+
+
+def snapshot_status() -> dict[str, Any]:
+    now = _opened().status().snapshot
+    return {
+        "state": now.state.value,
+        "position": int(now.position),
+        "writing": int(now.writing),
+        "chunks": now.writing_chunks,
+        "started_from": int(now.started_from),
+    }
