@@ -148,6 +148,7 @@ Outcome Replica::snapshot(Deadline deadline) {
   if (!begun.ok()) return begun;
   const Position position = snapshots.last_begin();
   if (position > before.position) return Outcome::at(position);
+  if (closing()) return Outcome::of(Status::closed, "the store was closed");
   return Outcome::of(Status::none, "the reign ended before the snapshot began");
 }
 
