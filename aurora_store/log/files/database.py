@@ -144,7 +144,13 @@ class Database:
                 continue  # all of it is in tables
             if torn is not None:
                 found.append(Damage(*torn, "it ends within a write, and a newer log follows"))
-            data = (self.directory / name).read_bytes()
+            try:
+                data = (self.directory / name).read_bytes()
+            except (FileNotFoundError, PermissionError):
+                raise
+            except OSError as exc:
+                found.append(Damage(name, None, f"the file cannot be read: {exc.strerror}"))
+                continue
             size += len(data)
             at = read_wal(name, data, writes, found.append)
             torn = None if at is None else (name, at)
@@ -252,6 +258,8 @@ class Database:
             if self._taken_away(table):
                 raise _Vanished from None
             problem(None, "the file is missing", (b"", None))
+        except PermissionError as exc:
+            raise self._unreadable(exc) from exc
         except OSError as exc:
             problem(None, f"the file cannot be read: {exc.strerror}", (b"", None))
         if progress is not None:
