@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
 
 from aurora_store.errors import StoreError
+from aurora_store.history import replay_to
 from aurora_store.image import PAGE_BYTES
 from aurora_store.inspection.btrees import owners
-from aurora_store.log import Entry, Position
-from aurora_store.log.files import Kind, Progress, ReplicaDirectory
-from aurora_store.replay import Replay
+from aurora_store.sources import DirectorySource, Progress
 
 SCHEMA = "(schema)"
 NO_TABLE = "(no table any more)"
 
 
 def bytes_by_table(
-    replica: ReplicaDirectory,
+    directory: str | os.PathLike[str],
     page_bytes: Counter[int],
     *,
     replaying: Progress | None = None,
-    walking: Callable[[int, int], None] | None = None,
+    walking: Progress | None = None,
 ) -> Counter[str]:
     """Sums the bytes of pages by the table or index they belong to at the log's end.
 
-    Applies the log to a database in memory, which takes as much of it as that is large.
+    Makes the database at the log's end, in memory.
 
     Raises:
         StoreError: the log cannot be applied; the message says at which position.
     """
-    replay = Replay()
-    for action in replica.entries(progress=replaying):
-        if action.kind is Kind.APPEND and action.learned:
-            replay.apply(Entry(Position(action.position), action.data))
+    replay = replay_to(DirectorySource(directory), progress=replaying)
     with closing(replay.connect()) as connection, replay.image() as image:
         rows = connection.execute("SELECT name, rootpage FROM sqlite_master WHERE rootpage > 0")
         trees = [(SCHEMA, 1), *((str(name), int(root)) for name, root in rows.fetchall())]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import time
 
 from sqlalchemy import text
 
 from aurora_store import Store
+from aurora_store.native import call, lib
+from aurora_store.record import read_record
 
 _stores: list[Store] = []
 
@@ -42,6 +45,32 @@ def lead_again() -> None:
     (store,) = _stores
     store.step_down()
     store.lead()
+
+
+def snapshot() -> int:
+    """Begins a snapshot; returns where."""
+    (store,) = _stores
+    _, outcome = call(lib.aur_store_snapshot, store._native, 30.0)
+    assert outcome.status == lib.AUR_OK, outcome.reason
+    return int(outcome.position)
+
+
+def newest_snapshot() -> int:
+    """Where the newest complete one begins, by the newest entry."""
+    (store,) = _stores
+    newest = store.log.read(store.position, store.position)
+    return read_record(newest[-1].data).snapshot if newest else 0
+
+
+def truncate(to: int) -> None:
+    """Forgets what is before `to`, once a complete snapshot makes up for it."""
+    (store,) = _stores
+    for _ in range(300):
+        _, outcome = call(lib.aur_store_truncate, store._native, to)
+        if outcome.status != lib.AUR_FAILED:
+            break
+        time.sleep(0.1)
+    assert outcome.status == lib.AUR_OK, outcome.reason
 
 
 def close() -> None:

@@ -22,7 +22,7 @@ from aurora_store.cli.log.list import KINDS
 from aurora_store.inspection.listing import row_of
 from aurora_store.log.files import Action, ReplicaDirectory
 from aurora_store.log.files import Kind as ActionKind
-from aurora_store.record import Kind
+from aurora_store.record import Kind, read_record
 
 _GOLDEN = Path(__file__).parents[1] / "golden" / "log-format-v1"
 
@@ -65,6 +65,26 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
         worker.call("write", count=10)
         worker.call("lead_again")
         worker.call("write", count=10)
+        worker.call("close")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def snapshotted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of a store with two snapshots, truncated before the first one."""
+    directory = tmp_path_factory.mktemp("snapshotted") / "log"
+    with ExitStack() as stack:
+        worker = spawn_store(stack, directory)
+        worker.call("write", count=200, size=3000)
+        first = worker.call("snapshot")
+        worker.call("write", count=50)
+        worker.call("truncate", to=first)
+        worker.call("snapshot")
+        worker.call("write", count=50)
+        deadline = time.monotonic() + 60.0
+        while worker.call("newest_snapshot") <= first:
+            assert time.monotonic() < deadline
+            worker.call("write", count=5)
         worker.call("close")
     return directory
 
@@ -226,6 +246,29 @@ def test_verify_takes_a_write_that_a_crash_cut_short_for_none(copy: Path) -> Non
     assert report["torn"]["file"] == log.name
 
 
+def test_snapshots_between_the_transactions_are_in_order(snapshotted: Path) -> None:
+    report = _json("verify", snapshotted)
+    assert report["ok"]
+    assert report["begin"] > 0
+    rows = _json("list", snapshotted, "--limit", 0)["entries"]
+    begins = [row["position"] for row in rows if row["kind"] == "snapshot_begin"]
+    assert len(begins) == 2
+    assert rows[-1]["snapshot"] == begins[1]
+
+
+def test_verify_finds_a_snapshot_that_lacks_a_chunk(snapshotted: Path, tmp_path: Path) -> None:
+    """The copy's positions are others, so the begin that entries name does not fit either."""
+    entries = _entries(snapshotted)
+    chunk = next(
+        number
+        for number, entry in enumerate(entries)
+        if read_record(entry).kind is Kind.SNAPSHOT_CHUNK and read_record(entry).part == 1
+    )
+    log = _log_of(tmp_path / "log", [*entries[:chunk], *entries[chunk + 1 :]])
+    findings = _json("verify", log, code=3)["order"]["listed"]
+    assert any("where chunk 1 was due" in each["what"] for each in findings)
+
+
 # ---- what is no log ----
 
 
@@ -279,10 +322,17 @@ def test_stat_tells_the_tables_apart(written: Path) -> None:
     assert tables["task"] / sum(tables.values()) > 0.98
 
 
+def test_stat_tells_the_tables_of_a_log_that_begins_with_a_snapshot(snapshotted: Path) -> None:
+    """The snapshots themselves change nothing."""
+    tables = _json("stat", snapshotted, "--tables")["tables"]
+    assert set(tables) <= {"task", "(schema)"}
+    assert 0 < sum(tables.values()) < 200 * 3000
+
+
 def test_stat_cannot_tell_tables_of_a_damaged_log(copy: Path) -> None:
     min(copy.glob("*.ldb")).unlink()
     ran = _run("stat", copy, "--tables", code=3)
-    assert "Error: position " in ran.stderr
+    assert "Error: positions 0000000000 to 0" in ran.stderr
     _run("stat", copy)
 
 

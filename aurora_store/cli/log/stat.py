@@ -39,8 +39,7 @@ def stat(directory: Path, tables: bool, plot: Path | None, as_json: bool) -> Non
     """Show where the bytes of the log are, the biggest transactions, and the rates over time.
 
     With --tables, the changes of each page are counted for the table or index that the page
-    belongs to at the log's end, before compression. That applies the whole log to a database in
-    memory, so the log must reach back to its first entry.
+    belongs to at the log's end, before compression. That makes the database in memory.
 
     \b
     Examples:
@@ -58,7 +57,7 @@ def stat(directory: Path, tables: bool, plot: Path | None, as_json: bool) -> Non
             from aurora_store.inspection.tables import bytes_by_table
 
             by_table = bytes_by_table(
-                replica,
+                directory,
                 statistics.page_bytes,
                 replaying=lambda done, total: progress("replay", done, total),
                 walking=lambda done, total: progress("walk", done, total),
