@@ -33,6 +33,7 @@ _STEPS = {
     "write": "Writing the copy",
     "backup": "Copying the live database",
     "restore": "Replacing the live database",
+    "snapshot": "Taking a snapshot of it",
 }
 
 
