@@ -33,6 +33,7 @@ _STEPS = {
     "write": "Writing the copy",
     "backup": "Copying the live database",
     "restore": "Replacing the live database",
+    "snapshot": "Taking a snapshot of it",
 }
 
 
@@ -46,14 +47,15 @@ def recovery() -> None:
 
 
 @recovery.command()
-@click.argument("source", metavar="FILE|POSITION|TIME")
+@click.argument("source", metavar="FILE|DIR|POSITION|TIME")
 @directory_option
 @json_option
 def stage(source: str, directory: Path, as_json: bool) -> None:
-    """Stage a backup, any SQLite file, or the state at a position or time of the log.
+    """Stage a backup, any SQLite file, or what a log directory has.
 
-    A backup is proved first. A position or time is looked up in the log directory, whose store may
-    be running or not. A time has a time zone, and stands for the last entry that is not later.
+    A backup is proved first. DIR is another replica's log directory, of which the newest state is
+    staged. A position or time is looked up in this one. The stores of both may be running or not. A
+    time has a time zone, and stands for the last entry that is not later.
 
     Exit codes: 3 the file or the log is damaged; 11 no log is there; 20 the log does not reach back
     that far; 21 it is not there yet; 24 something is staged already; 29 the file cannot be read.
@@ -63,19 +65,25 @@ def stage(source: str, directory: Path, as_json: bool) -> None:
       aurora-store recovery stage /backup/before-upgrade.db --directory /var/lib/scheduler/log
       aurora-store recovery stage 0000012345 --directory /var/lib/scheduler/log
       aurora-store recovery stage 2026-11-24T14:05Z --directory /var/lib/scheduler/log
+      aurora-store recovery stage /mnt/rescued/log --directory /var/lib/scheduler/log
     """
     from aurora_store.recovery import Staging, write_state
 
     staging = Staging(directory)
     at = None if Path(source).exists() else _moment(source)
     with _files(), show_progress(_STEPS) as progress:
-        if at is None:
-            staged = staging.stage_file(source, progress=progress)
-        else:
+        if Path(source).is_dir():
+            staged = staging.stage_state(
+                lambda to: write_state(Path(source), to, at=None, progress=progress),
+                source=f"the newest state of the log in {source}",
+            )
+        elif at is not None:
             staged = staging.stage_state(
                 lambda to: write_state(directory, to, at=at, progress=progress),
                 source=f"{source} in the log in {directory}",
             )
+        else:
+            staged = staging.stage_file(source, progress=progress)
     _print_staged(staged, as_json)
 
 

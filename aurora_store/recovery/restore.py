@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -14,7 +15,13 @@ from pysqlite3 import dbapi2
 
 from aurora_store import driver
 from aurora_store.backup.verify import open_readonly
-from aurora_store.errors import Corrupt, LogUnavailable, NotLeader, RecoveryRefused
+from aurora_store.errors import (
+    Corrupt,
+    LogUnavailable,
+    NotLeader,
+    RecoveryRefused,
+    StoreError,
+)
 from aurora_store.image import PAGE_BYTES
 from aurora_store.status import State
 
@@ -24,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Restored", "restore"]
 
 Progress = Callable[[str, int, int], None]
+
+_logger = logging.getLogger("aurora_store.recovery")
 
 _PAGES_AT_A_TIME = 1024
 _SEEN_S = 0.5  # for how long a candidate must see the standby: it looks every 50 ms
@@ -38,12 +47,15 @@ class Restored:
         position: that includes the restored database.
         version: of the database: that of the restoring transaction.
         epoch: of the reign that has begun with it; it may be another replica's.
+        snapshot: where that reign's first snapshot begins in the log; ``None`` if this replica does
+            not lead it, or has taken none, which its log explains.
     """
 
     before: int
     position: int
     version: int
     epoch: int
+    snapshot: int | None
 
     def as_json(self) -> dict[str, Any]:
         """For the command line."""
@@ -62,7 +74,8 @@ def restore(
     One transaction replaces all pages; only those that differ go into the log. It waits in line
     like any other, and is there as a whole or not at all. Readers and open connections see it as
     the next version. Then this reign ends, so that everybody who built on what was there begins
-    anew, and the next one begins; on this replica unless another candidate was faster.
+    anew, and the next one begins with a snapshot; on this replica unless another candidate was
+    faster.
 
     Args:
         path: of a sound SQLite database with pages of 4096 bytes.
@@ -80,8 +93,9 @@ def restore(
     with closing(_open(source_path)) as source, closing(driver.connect(store.name)) as target:
         target.acquire_turn()
         try:
-            before = store.position
-            if not force and not _is_empty(target):
+            empty = _is_empty(target)
+            before = store.position  # of all there is: what was read is durable
+            if not (force or empty):
                 raise RecoveryRefused(
                     "the store's database is not empty",
                     hint="see aurora-store recovery diff, then commit --force",
@@ -92,7 +106,8 @@ def restore(
         target.settle()
         position = target.commit_position
     version = store.status().version
-    return Restored(before, position, version, _begin_reign(store))
+    epoch = _begin_reign(store)
+    return Restored(before, position, version, epoch, _snapshot(store, report))
 
 
 def _open(path: Path) -> dbapi2.Connection:
@@ -134,3 +149,14 @@ def _begin_reign(store: Store) -> int:
         if store.status().state is not State.LEADING:
             store.lead()
     return store.status().epoch
+
+
+def _snapshot(store: Store, report: Progress) -> int | None:
+    """So that replicas start with what was restored. The restore itself is done by now."""
+    if store.status().state is not State.LEADING:
+        return None
+    try:
+        return int(store.snapshot(progress=report).position)
+    except StoreError as exc:
+        _logger.warning("no snapshot after the restore: %s", exc)
+        return None
