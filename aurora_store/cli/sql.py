@@ -24,7 +24,7 @@ def sql(directory: Path, at: int | datetime | None, query: str, as_json: bool) -
     The replica may run or not, and nothing is changed. A time needs its time zone and means the
     last entry that is not later, by the leaders' clocks. The database is built in memory.
 
-    Exit codes: 2 the query is wrong, or would write; 20 that is before the history kept; 28 it is
+    Exit codes: 2 the query is wrong, or would write; 20 that is before the history kept; 21 it is
     after the newest entry; 3 the log is damaged before it.
 
     \b

@@ -37,7 +37,7 @@ def diff(
     A and B are positions or times; a time needs its time zone and means the last entry that is
     not later. What was changed and changed back in between does not show.
 
-    Exit codes: 20 a position is before the history kept; 28 one is after the newest entry; 3 the
+    Exit codes: 20 a position is before the history kept; 21 one is after the newest entry; 3 the
     log is damaged before B.
 
     \b

@@ -25,7 +25,7 @@ def replay(directory: Path, at: int | datetime | None, out: Path, as_json: bool)
     and renamed; one that is there already is never overwritten. A time needs its time zone and
     means the last entry that is not later, by the leaders' clocks.
 
-    Exit codes: 20 that is before the history kept; 28 it is after the newest entry; 3 the log is
+    Exit codes: 20 that is before the history kept; 21 it is after the newest entry; 3 the log is
     damaged before it.
 
     \b

@@ -39,7 +39,7 @@ def show(directory: Path, position: int, limit: int, as_json: bool) -> None:
     cannot be, the header and the pages are shown, and the reason on stderr. An entry whose parts
     came before it shows the rows of the whole transaction.
 
-    Exit codes: 3 the entry is damaged, or another application's; 19 it is a newer release's; 28
+    Exit codes: 3 the entry is damaged, or another application's; 19 it is a newer release's; 21
     there is nothing at that position.
 
     \b
