@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from aurora_store.dialect import create_engine
-from aurora_store.errors import LogTruncated, NotYetInLog
+from aurora_store.errors import Corrupt, LogTruncated, NotYetInLog
 from aurora_store.log import Position
 from aurora_store.record import read_record
 from aurora_store.replay import Replay
@@ -22,7 +22,7 @@ from aurora_store.sources import LogSource, Progress, Source
 if TYPE_CHECKING:
     from aurora_store.store import Store
 
-__all__ = ["Moment", "position_at", "reading", "replay_to", "session"]
+__all__ = ["Moment", "first_to_read", "position_at", "reading", "replay_to", "session"]
 
 _WINDOW = 16  # positions to look through for an entry, before it is more
 
@@ -47,7 +47,7 @@ def replay_to(
         ForeignEntry, FormatTooNew, Corrupt: the log is damaged before that position.
     """
     last = position_at(source, at, progress=progress)
-    first, loaded = _start(source, last), False
+    first, loaded = first_to_read(source, last), False
     replay = Replay()
     while not loaded:
         loaded = True
@@ -65,10 +65,14 @@ def position_at(
     """The position that a moment means. See `replay_to`; for a time it reads the whole log."""
     if isinstance(at, datetime):
         return _position_at_time(source, at, progress)
+    if source.damage and (at is None or at > source.ending):
+        raise _damaged(source)
     if at is None:
         at = source.ending
-    if at > source.ending or at < 0:
-        newest = Position(source.ending) if source.ending >= 0 else "none"
+    if source.ending < 0:
+        raise NotYetInLog(f"{source.name} holds nothing yet")
+    if at > source.ending:
+        newest = Position(source.ending)
         raise NotYetInLog(f"position {at} is not in {source.name} yet: the newest one is {newest}")
     if at < source.beginning:
         raise LogTruncated(
@@ -84,20 +88,34 @@ def _position_at_time(source: Source, at: datetime, progress: Progress | None) -
     if at > datetime.now(timezone.utc):
         raise NotYetInLog(f"{at.isoformat()} is in the future")
     found: Position | None = None
+    newest: Position | None = None
     first: datetime | None = None
     for entry in source.entries(source.beginning, source.ending, progress=progress):
         # Clocks of leaders differ, so the times of entries need not ascend.
-        time = read_record(entry.data).time
+        time = read_record(entry.data, position=entry.position).time
         first = first or time
+        newest = entry.position
         if time <= at:
             found = entry.position
+    if source.damage and (found is None or found == newest):
+        raise _damaged(source)
     if found is None:
         begins = f"begins at {first.isoformat()}" if first else "is empty"
         raise LogTruncated(f"{at.isoformat()} is before the history kept: {source.name} {begins}")
     return found
 
 
-def _start(source: Source, last: Position) -> int:
+def _damaged(source: Source) -> Corrupt:
+    if source.ending < 0:
+        return Corrupt(f"{source.name} cannot be read: {source.damage}")
+    return Corrupt(
+        f"{source.name} can be read up to position {Position(source.ending)}, and it cannot be told"
+        f" what comes behind: {source.damage}",
+        hint=f"name a position up to {source.ending}, or the directory of another replica",
+    )
+
+
+def first_to_read(source: Source, last: Position) -> int:
     """Where to begin to read for the state at `last`: at a snapshot, or the log's beginning."""
     snapshot = _snapshot_before(source, last)
     if snapshot and snapshot >= source.beginning:
@@ -106,7 +124,7 @@ def _start(source: Source, last: Position) -> int:
         return 0
     begins = f"{source.name} begins at position {source.beginning}"
     for entry in source.entries(last, source.ending):
-        if read_record(entry.data).snapshot >= source.beginning:
+        if read_record(entry.data, position=entry.position).snapshot >= source.beginning:
             begins = f"{source.name} tells of the database from position {entry.position} on"
             break
     raise LogTruncated(f"position {last} is before the history kept: {begins}")
@@ -119,7 +137,7 @@ def _snapshot_before(source: Source, last: Position) -> int:
         first = max(int(source.beginning), until - window)
         newest = deque(source.entries(first, until), maxlen=1)
         if newest:
-            return read_record(newest[0].data).snapshot
+            return read_record(newest[0].data, position=newest[0].position).snapshot
         until, window = first - 1, window * 8
     return 0
 

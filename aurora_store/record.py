@@ -24,6 +24,7 @@ __all__ = [
     "fail",
     "leader_of",
     "read_record",
+    "relocated",
     "time_of",
 ]
 
@@ -114,8 +115,11 @@ def time_of(time_us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=time_us)
 
 
-def read_record(data: bytes) -> Record:
+def read_record(data: bytes, *, position: int | None = None) -> Record:
     """The header of an entry, once all its bytes were checked.
+
+    Args:
+        position: of the entry, for the message of an error.
 
     Raises:
         ForeignEntry, FormatTooNew, Corrupt: it is none that this release can read.
@@ -123,7 +127,7 @@ def read_record(data: bytes) -> Record:
     record = ffi.new("aur_record *")
     _, outcome = call(lib.aur_record_header, data, len(data), record)
     if outcome.status != lib.AUR_OK:
-        fail(outcome)
+        fail(outcome, "" if position is None else f"position {position:010d}: ")
     return Record(
         kind=Kind(record.kind),
         epoch=record.epoch,
@@ -189,6 +193,19 @@ def count_changed_pages(data: bytes) -> int:
     if outcome.status != lib.AUR_OK:
         fail(outcome)
     return int(count)
+
+
+def relocated(data: bytes, snapshot: int) -> bytes:
+    """The entry for a log where the newest complete snapshot begins at `snapshot`; 0: nowhere.
+
+    Raises:
+        ForeignEntry, FormatTooNew, Corrupt: it is none that this release can read.
+    """
+    copy = ffi.new("char[]", data)
+    _, outcome = call(lib.aur_record_relocate, copy, len(data), snapshot)
+    if outcome.status != lib.AUR_OK:
+        fail(outcome)
+    return bytes(ffi.buffer(copy, len(data)))
 
 
 def fail(outcome: Outcome, where: str = "") -> NoReturn:

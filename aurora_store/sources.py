@@ -28,12 +28,14 @@ class Source(Protocol):
     Attributes:
         name: for messages.
         beginning: the first position that was not truncated.
-        ending: the last one known to be agreed; below `beginning` if there is none.
+        ending: the last one known to be agreed; -1 if there is none.
+        damage: why there may be more behind `ending` that cannot be read; "" if there is not.
     """
 
     name: str
     beginning: Position
     ending: int
+    damage: str
 
     def entries(
         self, first: int, last: int, *, progress: Progress | None = None
@@ -54,6 +56,7 @@ class LogSource:
         self.name = f"the log in {log.directory}"
         self.beginning = log.beginning()
         self.ending = ending
+        self.damage = ""
 
     def entries(
         self, first: int, last: int, *, progress: Progress | None = None
@@ -90,6 +93,13 @@ class DirectorySource:
         state = self.replica.scan(look, progress=progress)
         self.beginning = Position(state.begin)
         self.ending = agreed
+        behind = [
+            damage
+            for damage in self.replica.damages
+            if damage.positions is None or damage.positions[1] > agreed
+        ]
+        # With a hole before the end it is the hole that is to be told: whoever gets there hears.
+        self.damage = str(behind[0]) if behind and not state.holes else ""
         self.unlearned = [Position(last) for _, last in state.unlearned if last > agreed]
         """Positions at the end that have a value, which may yet turn out to be another one."""
 

@@ -423,6 +423,9 @@ typedef struct {
 size_t aur_record_pages(const char* data, size_t size, aur_page_change* pages, size_t capacity,
                         aur_outcome* outcome);
 
+/* Makes an entry one of a log where the newest complete snapshot begins at `snapshot`, in place. */
+void aur_record_relocate(char* data, size_t size, uint64_t snapshot, aur_outcome* outcome);
+
 /* ---- a database fed by hand (replication/replay.h) ------------------------------------------ */
 
 typedef struct aur_replay aur_replay;

@@ -20,6 +20,7 @@ from aurora_store.cli.lead import lead
 from aurora_store.cli.libmesos import libmesos
 from aurora_store.cli.log import log
 from aurora_store.cli.recovery import recovery
+from aurora_store.cli.sql import sql
 from aurora_store.cli.status import status
 
 
@@ -59,4 +60,5 @@ main.add_command(lead)
 main.add_command(libmesos)
 main.add_command(log)
 main.add_command(recovery)
+main.add_command(sql)
 main.add_command(status)

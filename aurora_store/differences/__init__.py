@@ -11,8 +11,17 @@ compare. `btree` finds and reads their cells, `schema` says what tables there ar
 compares.
 """
 
+from aurora_store.differences.between import Between, between
 from aurora_store.differences.rows import RowChange, row_changes
 from aurora_store.differences.schema import SchemaChange, schema_changes
 from aurora_store.differences.version import Version
 
-__all__ = ["RowChange", "SchemaChange", "Version", "row_changes", "schema_changes"]
+__all__ = [
+    "Between",
+    "RowChange",
+    "SchemaChange",
+    "Version",
+    "between",
+    "row_changes",
+    "schema_changes",
+]

@@ -64,7 +64,11 @@ def schema_changes(before: Version, after: Version) -> list[SchemaChange]:
 
 
 def _objects(version: Version) -> dict[tuple[str, str], str]:
-    rows = version.rows("SELECT type, name, sql FROM sqlite_master")
+    # Indexes that a table has by itself come and go with it.
+    rows = version.rows(
+        "SELECT type, name, sql FROM sqlite_master"
+        " WHERE name NOT LIKE 'sqlite\\_autoindex%' ESCAPE '\\'"
+    )
     return {(kind, name): sql or "" for kind, name, sql in rows}
 
 

@@ -121,6 +121,18 @@ size_t aur_record_pages(const char* data, size_t size, aur_page_change* pages, s
   return count;
 }
 
+void aur_record_relocate(char* data, size_t size, uint64_t snapshot, aur_outcome* outcome) {
+  judge(outcome, [&] {
+    aurora::RecordHeader header;
+    std::string entry(data, size);
+    aurora::DecodeError error = aurora::decode_header(entry, &header);
+    if (error.status != DecodeStatus::ok) return error;
+    aurora::relocate(&entry, snapshot);
+    entry.copy(data, size);
+    return error;
+  });
+}
+
 aur_replay* aur_replay_new(void) {
   try {
     return new aur_replay;
