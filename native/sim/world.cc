@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "replication/snapshot_check.h"
 #include "sim/report.h"
 
 #define XXH_INLINE_ALL
@@ -29,6 +30,8 @@ Replica::Options options_of(Random& random) {
   if (random.chance(0.7)) options.heartbeat = milliseconds(random.between(20, 500));
   if (random.chance(0.5)) options.entry_limit = static_cast<std::size_t>(random.between(2000, 20'000));
   if (random.chance(0.3)) options.window_bytes = static_cast<std::size_t>(random.between(1000, 50'000));
+  options.snapshots.chunk_bytes = static_cast<std::size_t>(random.between(200, 20'000));
+  options.snapshots.share = static_cast<double>(random.between(5, 100)) / 100;
   return options;
 }
 
@@ -64,7 +67,8 @@ World::Troubles World::Troubles::of(Random& random) {
   const auto some = [&random](double share) {
     return random.chance(share) ? static_cast<double>(random.between(1, 10)) : 0.0;
   };
-  return {some(0.9), some(0.4), some(0.5), some(0.3), 8, some(0.3), some(0.4), 6, some(0.4)};
+  return {some(0.9), some(0.4), some(0.5), some(0.3), 8, some(0.3), some(0.4), 6, some(0.4),
+          some(0.7), some(0.6)};
 }
 
 World::World(Scheduler& scheduler, Random& random)
@@ -199,8 +203,10 @@ void World::crash_somewhere(const ProcessPtr& process) {
   const Replica::Info info = process->replica->info();
   const PageStore::Stats stats = process->replica->database()->store()->stats();
   crash(process, info.state == ReplicaState::electing  ? Window::crash_electing
+                 : info.snapshot_state == SnapshotState::loading ? Window::crash_loading
                  : info.state == ReplicaState::opening ? Window::crash_opening
                  : stats.latest > stats.sent           ? Window::crash_published
+                 : info.snapshot_state == SnapshotState::under_way ? Window::crash_in_snapshot
                                                        : Window::crash_idle);
 }
 
@@ -209,7 +215,7 @@ void World::trouble_once(Ensemble::Machine machine) {
   const Troubles& t = troubles_;
   double total = 0;
   for (const double weight : {t.elect, t.step_down, t.crash, t.close, t.restart, t.wipe, t.cut,
-                              t.heal, t.hold_up}) {
+                              t.heal, t.hold_up, t.snapshot, t.truncate}) {
     total += weight;
   }
   double choice = total * static_cast<double>(random_.below(1 << 20)) / (1 << 20);
@@ -262,7 +268,38 @@ void World::trouble_once(Ensemble::Machine machine) {
     note(process->name + " is held up");
     scheduler_.hold_up(process->number,
                        scheduler_.now() + milliseconds(random_.between(10, 3000)));
+  } else if (is(t.snapshot)) {
+    if (!process || process->replica->info().state != ReplicaState::leading) return;
+    scheduler_.spawn(process->number, process->name + ".snapshot", [this, process] {
+      if (!process->over()) snapshot(process);
+    });
+  } else if (is(t.truncate)) {
+    if (!process || process->replica->info().state != ReplicaState::leading) return;
+    scheduler_.spawn(process->number, process->name + ".truncate", [this, process] {
+      if (!process->over()) truncate(process);
+    });
   }
+}
+
+void World::snapshot(const ProcessPtr& process) {
+  ++process->busy;
+  const Outcome begun = process->replica->snapshot(in(seconds(1)));
+  note(process->name + " snapshot: " + to_string(begun.status) + " " +
+       std::to_string(begun.position));
+  --process->busy;
+}
+
+// As an operator does: only below a snapshot that was read back.
+void World::truncate(const ProcessPtr& process) {
+  ++process->busy;
+  const Position to = process->replica->info().snapshots.complete.position;
+  SnapshotCheck check;
+  if (to != 0 && check_snapshot(*process->log, to, in(seconds(2)), &check, [](PageNumber) {}).ok()) {
+    const Outcome done = process->replica->truncate(to);
+    note(process->name + " truncates to " + std::to_string(to) + ": " + to_string(done.status));
+    if (done.ok()) reach(Window::truncated);
+  }
+  --process->busy;
 }
 
 // ---- what is looked at all the time ----
@@ -284,6 +321,7 @@ void World::watch() {
         if (info.heartbeats > last.heartbeats) reach(Window::heartbeat);
         if (info.reloads > last.reloads) reach(Window::reloaded);
         if (info.versions_taken_back > last.versions_taken_back) reach(Window::versions_taken_back);
+        note_snapshots(info, last);
         last = info;
         const std::uint32_t pages = process->replica->database()->store()->stats().page_count;
         if (pages < last_pages[process->number]) reach(Window::cut_to_size);
@@ -294,6 +332,21 @@ void World::watch() {
     if (leaders > 1) reach(Window::two_leaders);
   }
   --fibers_;
+}
+
+void World::note_snapshots(const Replica::Info& now, const Replica::Info& last) const {
+  const SnapshotTracker::Info& its = now.snapshots;
+  const bool leads = now.state == ReplicaState::leading;
+  if (its.complete.position > last.snapshots.complete.position) {
+    reach(Window::snapshot);
+    if (leads && its.complete.epoch < now.epoch) reach(Window::snapshot_resumed);
+  }
+  if (now.snapshot_state == SnapshotState::under_way) reach(Window::snapshot_beside_commits);
+  if (now.snapshot_state == SnapshotState::unfinished) reach(Window::snapshot_left);
+  if (now.snapshot_state == SnapshotState::loading) reach(Window::snapshot_loading);
+  if (now.started_from > last.started_from) reach(Window::started_from_snapshot);
+  if (now.reason.find("away for longer") != std::string::npos) reach(Window::away_too_long);
+  if (now.reason.find("cannot be loaded") != std::string::npos) reach(Window::snapshot_damaged);
 }
 
 // Only of the live: what a dead process still does is nobody's business.
@@ -317,7 +370,7 @@ void World::audit(const ProcessPtr& process) {
     }
   }
   for (const auto& [position, how] : process->log->damaged_copies()) {
-    if (position < info.next) {
+    if (position >= info.started_from && position < info.next) {
       fail("nothing damaged is taken", process->name + " has taken position " +
                                            std::to_string(position) + ", which it read " + how);
     }
