@@ -68,7 +68,7 @@ World::Troubles World::Troubles::of(Random& random) {
     return random.chance(share) ? static_cast<double>(random.between(1, 10)) : 0.0;
   };
   return {some(0.9), some(0.4), some(0.5), some(0.3), 8, some(0.3), some(0.4), 6, some(0.4),
-          some(0.7), some(0.6)};
+          2 * some(0.7), some(0.6)};
 }
 
 World::World(Scheduler& scheduler, Random& random)
@@ -119,16 +119,24 @@ std::vector<ProcessPtr> World::all_alive() const {
   return all;
 }
 
+ProcessPtr World::leader() const {
+  for (const ProcessPtr& process : all_alive()) {
+    if (process->replica->info().state == ReplicaState::leading) return process;
+  }
+  return nullptr;
+}
+
 void World::start(Ensemble::Machine machine, bool with_clients) {
   auto process = std::make_shared<Process>();
   process->number = ++last_group_;
   process->machine = machine;
   process->name = std::string(1, static_cast<char>('a' + machine)) + std::to_string(last_group_);
-  process->log = std::make_shared<SimLog>(
-      ensemble_, machine, process->name,
-      [this, weak = std::weak_ptr<Process>(process)](Window window) {
-        if (const ProcessPtr its = weak.lock()) crash(its, window);
-      });
+  const auto crash_it = [this, weak = std::weak_ptr<Process>(process)](Window window) {
+    if (const ProcessPtr its = weak.lock()) crash(its, window);
+  };
+  process->log = std::make_shared<SimLog>(ensemble_, machine, process->name, crash_it);
+  process->tools_log =
+      std::make_shared<SimLog>(ensemble_, machine, process->name + ".tools", crash_it);
   processes_.push_back(process);
   ensemble_.set_up(machine, true);
   note(process->name + " starts");
@@ -157,6 +165,7 @@ void World::crash(const ProcessPtr& process, Window window) {
   note(process->name + " crashes: " + name_of(window));
   process->dead = true;
   process->log->sever();
+  process->tools_log->sever();
   ensemble_.set_up(process->machine, false);
   scheduler_.hold_up(process->number, Time(0));
   scheduler_.spawn(0, process->name + ".remains", [this, process] { bury(process); });
@@ -174,6 +183,7 @@ void World::close(const ProcessPtr& process) {
 void World::bury(ProcessPtr process) {
   while (!process->replica && process->busy > 0) scheduler_.sleep(milliseconds(1));
   process->replica->close();
+  process->tools_log->close();
   while (process->busy > 0) scheduler_.sleep(milliseconds(1));
   process->replica.reset();
   if (process->closing) ensemble_.set_up(process->machine, false);
@@ -211,7 +221,6 @@ void World::crash_somewhere(const ProcessPtr& process) {
 }
 
 void World::trouble_once(Ensemble::Machine machine) {
-  const ProcessPtr process = alive(machine);
   const Troubles& t = troubles_;
   double total = 0;
   for (const double weight : {t.elect, t.step_down, t.crash, t.close, t.restart, t.wipe, t.cut,
@@ -224,6 +233,7 @@ void World::trouble_once(Ensemble::Machine machine) {
     choice -= weight;
     return chosen;
   };
+  ProcessPtr process = alive(machine);
   if (is(t.elect)) {
     if (!process) return;
     scheduler_.spawn(process->number, process->name + ".elect", [this, process] {
@@ -268,15 +278,12 @@ void World::trouble_once(Ensemble::Machine machine) {
     note(process->name + " is held up");
     scheduler_.hold_up(process->number,
                        scheduler_.now() + milliseconds(random_.between(10, 3000)));
-  } else if (is(t.snapshot)) {
-    if (!process || process->replica->info().state != ReplicaState::leading) return;
-    scheduler_.spawn(process->number, process->name + ".snapshot", [this, process] {
-      if (!process->over()) snapshot(process);
-    });
-  } else if (is(t.truncate)) {
-    if (!process || process->replica->info().state != ReplicaState::leading) return;
-    scheduler_.spawn(process->number, process->name + ".truncate", [this, process] {
-      if (!process->over()) truncate(process);
+  } else if (const bool snapshots = is(t.snapshot); snapshots || is(t.truncate)) {
+    process = leader();
+    if (!process) return;
+    scheduler_.spawn(process->number, process->name + ".snapshots", [this, process, snapshots] {
+      if (process->over()) return;
+      snapshots ? snapshot(process) : truncate(process);
     });
   }
 }
@@ -294,7 +301,7 @@ void World::truncate(const ProcessPtr& process) {
   ++process->busy;
   const Position to = process->replica->info().snapshots.complete.position;
   SnapshotCheck check;
-  if (to != 0 && check_snapshot(*process->log, to, in(seconds(2)), &check, [](PageNumber) {}).ok()) {
+  if (to != 0 && check_snapshot(*process->tools_log, to, in(seconds(2)), &check, [](PageNumber) {}).ok()) {
     const Outcome done = process->replica->truncate(to);
     note(process->name + " truncates to " + std::to_string(to) + ": " + to_string(done.status));
     if (done.ok()) reach(Window::truncated);

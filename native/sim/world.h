@@ -34,6 +34,7 @@ class World {
   void lead(ProcessPtr process, Time limit);
   ProcessPtr alive(Ensemble::Machine machine) const;
   std::vector<ProcessPtr> all_alive() const;
+  ProcessPtr leader() const;  // one that takes itself for it; or null
 
   // --- what happens ---
   void trouble();
