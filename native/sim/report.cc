@@ -73,7 +73,6 @@ constexpr std::array<const char*, kWindows> kNames = {
     "a snapshot was complete",
     "a snapshot was written beside commits",
     "a later leader went on with a snapshot",
-    "a leader found a snapshot that it could not go on with",
     "a replica was seen loading a snapshot",
     "a snapshot could not be loaded, and an older one was looked for",
     "a leader crashed in the middle of a snapshot",

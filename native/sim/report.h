@@ -67,7 +67,6 @@ enum class Window {
   snapshot,
   snapshot_beside_commits,
   snapshot_resumed,
-  snapshot_left,
   snapshot_loading,
   snapshot_damaged,
   crash_in_snapshot,

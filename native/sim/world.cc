@@ -296,12 +296,24 @@ void World::snapshot(const ProcessPtr& process) {
   --process->busy;
 }
 
+// False: it cannot be said. One that is not sound in a sound log is a bug.
+bool World::snapshot_is_sound(const ProcessPtr& process, Position position) {
+  SnapshotCheck check;
+  const Outcome outcome =
+      check_snapshot(*process->tools_log, position, in(seconds(2)), &check, [](PageNumber) {});
+  if (outcome.status == Status::corrupt && !process->tools_log->gave_damage() && !process->dead) {
+    fail("a complete snapshot can be loaded", "the one at position " + std::to_string(position) +
+                                                  ", read by " + process->name + ": " +
+                                                  outcome.reason);
+  }
+  return outcome.ok();
+}
+
 // As an operator does: only below a snapshot that was read back.
 void World::truncate(const ProcessPtr& process) {
   ++process->busy;
   const Position to = process->replica->info().snapshots.complete.position;
-  SnapshotCheck check;
-  if (to != 0 && check_snapshot(*process->tools_log, to, in(seconds(2)), &check, [](PageNumber) {}).ok()) {
+  if (to != 0 && snapshot_is_sound(process, to)) {
     const Outcome done = process->replica->truncate(to);
     note(process->name + " truncates to " + std::to_string(to) + ": " + to_string(done.status));
     if (done.ok()) reach(Window::truncated);
@@ -349,7 +361,6 @@ void World::note_snapshots(const Replica::Info& now, const Replica::Info& last) 
     if (leads && its.complete.epoch < now.epoch) reach(Window::snapshot_resumed);
   }
   if (now.snapshot_state == SnapshotState::under_way) reach(Window::snapshot_beside_commits);
-  if (now.snapshot_state == SnapshotState::unfinished) reach(Window::snapshot_left);
   if (now.snapshot_state == SnapshotState::loading) reach(Window::snapshot_loading);
   if (now.started_from > last.started_from) reach(Window::started_from_snapshot);
   if (now.reason.find("away for longer") != std::string::npos) reach(Window::away_too_long);
@@ -469,6 +480,15 @@ void World::check_at_last() {
   const ProcessPtr leader = lead_at_last();
   step_all_down();
   const std::vector<ProcessPtr> all = all_alive();
+  for (const ProcessPtr& process : all) {
+    const std::uint64_t pins = process->replica->database()->store()->stats().pins;
+    if (pins > (process->replica->info().snapshots.held ? 1 : 0)) {
+      fail("no version is held for nobody", process->name + " holds " + std::to_string(pins));
+    }
+  }
+  if (const Position newest = leader->replica->info().snapshots.complete.position; newest != 0) {
+    snapshot_is_sound(leader, newest);
+  }
   const Position position = leader->replica->info().position;
   const Held reference(leader->replica->database()->store());
   for (const ProcessPtr& process : all) {

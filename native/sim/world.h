@@ -41,6 +41,7 @@ class World {
   void trouble_once(Ensemble::Machine machine);
   void snapshot(const ProcessPtr& process);
   void truncate(const ProcessPtr& process);
+  bool snapshot_is_sound(const ProcessPtr& process, Position position);
   void audit(const ProcessPtr& process);
   void watch();
   void note_snapshots(const Replica::Info& now, const Replica::Info& last) const;
