@@ -80,6 +80,16 @@ void Sql::abandon() {
   side_->release();
 }
 
+bool Sql::insert(const std::string& text, const std::string& blob) {
+  sqlite3_stmt* statement = nullptr;
+  bool done = sqlite3_prepare_v2(handle_, text.c_str(), -1, &statement, nullptr) == SQLITE_OK &&
+              sqlite3_bind_blob(statement, 1, blob.data(), static_cast<int>(blob.size()),
+                                SQLITE_STATIC) == SQLITE_OK;
+  done = done && sqlite3_step(statement) == SQLITE_DONE;
+  sqlite3_finalize(statement);
+  return done;
+}
+
 bool Sql::numbers(const std::string& query, std::vector<std::int64_t>* column) {
   sqlite3_stmt* statement = nullptr;
   int code = sqlite3_prepare_v2(handle_, query.c_str(), -1, &statement, nullptr);
@@ -133,13 +143,9 @@ bool Bank::change(Sql& sql, Token token, bool plain) {
   if (!sql.run(add(transfer.from, -transfer.amount))) return false;
   if (!plain && random_.chance(0.3)) Scheduler::current()->sleep(pause(20));
   if (!plain && random_.chance(0.15)) {
-    const std::string bytes = std::to_string(random_.between(100, 40'000));
-    if (!sql.run("INSERT INTO ballast(data) VALUES(zeroblob(" + bytes + "))") ||
-        !sql.run("UPDATE ballast SET data = CAST(printf('%." + bytes + "c', '" +
-                 std::string(1, static_cast<char>('a' + random_.below(26))) +
-                 "') AS BLOB) WHERE id = (SELECT max(id) FROM ballast)")) {
-      return false;
-    }
+    std::string bytes(static_cast<std::size_t>(random_.between(100, 40'000)), '\0');
+    for (char& byte : bytes) byte = static_cast<char>(random_.next());
+    if (!sql.insert("INSERT INTO ballast(data) VALUES(?)", bytes)) return false;
   }
   if (!plain && random_.chance(0.05)) {
     if (!sql.run("DELETE FROM ballast")) return false;

@@ -26,6 +26,7 @@ struct Process {
   Ensemble::Machine machine = 0;
   std::string name;
   std::shared_ptr<SimLog> log;
+  std::shared_ptr<SimLog> tools_log;  // what is read there, the replica does not take
   std::unique_ptr<Replica> replica;  // null until it has opened
   bool dead = false;     // crashed: whatever it still does counts for nothing
   bool closing = false;
@@ -48,6 +49,7 @@ class Sql {
   Connection& side() { return *side_; }
 
   bool run(const std::string& statements);
+  bool insert(const std::string& text, const std::string& blob);
   std::string error() const;
   bool in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
 

@@ -63,6 +63,10 @@ class Ensemble {
   void wipe(Machine machine);
   bool recovered(Machine machine);
 
+  // Whether its replica has not heard of the truncation, nor of anything behind it. A real one still
+  // has its old beginning then, which the memory log forgets for all of them at once.
+  bool left_behind(Machine machine);
+
   // Some messages of the next write do not arrive.
   void lose_messages(Machine writer);
 

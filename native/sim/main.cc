@@ -71,8 +71,9 @@ Result run_seed(const Options& options, std::uint64_t seed) {
 // A crash of the product itself, or a run that does not end, names its seed, too.
 void on_signal(int number) {
   if (Run* const run = Run::current()) {
-    run->print_end(number == SIGALRM ? "it does not end" : strsignal(number),
-                   "the program itself was stopped here");
+    run->print_end(number == SIGALRM ? "broken: a run has an end"
+                                     : "broken: the program does not crash",
+                   strsignal(number));
   }
   signal(number, SIG_DFL);
   raise(number);

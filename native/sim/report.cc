@@ -70,6 +70,16 @@ constexpr std::array<const char*, kWindows> kNames = {
     "an entry was damaged in the log itself",
     "a replica's disk was wiped",
     "a leader sent a heartbeat",
+    "a snapshot was complete",
+    "a snapshot was written beside commits",
+    "a later leader went on with a snapshot",
+    "a replica was seen loading a snapshot",
+    "a snapshot could not be loaded, and an older one was looked for",
+    "a leader crashed in the middle of a snapshot",
+    "a replica crashed while it loaded a snapshot",
+    "a replica started from a snapshot",
+    "the log was truncated",
+    "a standby was away for longer than the log remembers",
 };
 static_assert(kNames.back() != nullptr);
 

@@ -64,6 +64,16 @@ enum class Window {
   damaged_log,
   wiped,
   heartbeat,
+  snapshot,
+  snapshot_beside_commits,
+  snapshot_resumed,
+  snapshot_loading,
+  snapshot_damaged,
+  crash_in_snapshot,
+  crash_loading,
+  started_from_snapshot,
+  truncated,
+  away_too_long,
   count
 };
 constexpr std::size_t kWindows = static_cast<std::size_t>(Window::count);

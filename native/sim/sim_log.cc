@@ -231,7 +231,7 @@ Outcome SimLog::truncate(Position to, Deadline deadline) {
 bool SimLog::ready(Deadline deadline) {
   for (;;) {
     if (!travel()) return false;
-    if (ensemble_.recovered(machine_)) return true;
+    if (ensemble_.recovered(machine_) && !ensemble_.left_behind(machine_)) return true;
     if (Clock::now() >= deadline) return false;
   }
 }

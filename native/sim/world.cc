@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "replication/snapshot_check.h"
 #include "sim/report.h"
 
 #define XXH_INLINE_ALL
@@ -29,6 +30,8 @@ Replica::Options options_of(Random& random) {
   if (random.chance(0.7)) options.heartbeat = milliseconds(random.between(20, 500));
   if (random.chance(0.5)) options.entry_limit = static_cast<std::size_t>(random.between(2000, 20'000));
   if (random.chance(0.3)) options.window_bytes = static_cast<std::size_t>(random.between(1000, 50'000));
+  options.snapshots.chunk_bytes = static_cast<std::size_t>(random.between(200, 20'000));
+  options.snapshots.share = static_cast<double>(random.between(5, 100)) / 100;
   return options;
 }
 
@@ -64,7 +67,8 @@ World::Troubles World::Troubles::of(Random& random) {
   const auto some = [&random](double share) {
     return random.chance(share) ? static_cast<double>(random.between(1, 10)) : 0.0;
   };
-  return {some(0.9), some(0.4), some(0.5), some(0.3), 8, some(0.3), some(0.4), 6, some(0.4)};
+  return {some(0.9), some(0.4), some(0.5), some(0.3), 8, some(0.3), some(0.4), 6, some(0.4),
+          2 * some(0.7), some(0.6)};
 }
 
 World::World(Scheduler& scheduler, Random& random)
@@ -115,16 +119,24 @@ std::vector<ProcessPtr> World::all_alive() const {
   return all;
 }
 
+ProcessPtr World::leader() const {
+  for (const ProcessPtr& process : all_alive()) {
+    if (process->replica->info().state == ReplicaState::leading) return process;
+  }
+  return nullptr;
+}
+
 void World::start(Ensemble::Machine machine, bool with_clients) {
   auto process = std::make_shared<Process>();
   process->number = ++last_group_;
   process->machine = machine;
   process->name = std::string(1, static_cast<char>('a' + machine)) + std::to_string(last_group_);
-  process->log = std::make_shared<SimLog>(
-      ensemble_, machine, process->name,
-      [this, weak = std::weak_ptr<Process>(process)](Window window) {
-        if (const ProcessPtr its = weak.lock()) crash(its, window);
-      });
+  const auto crash_it = [this, weak = std::weak_ptr<Process>(process)](Window window) {
+    if (const ProcessPtr its = weak.lock()) crash(its, window);
+  };
+  process->log = std::make_shared<SimLog>(ensemble_, machine, process->name, crash_it);
+  process->tools_log =
+      std::make_shared<SimLog>(ensemble_, machine, process->name + ".tools", crash_it);
   processes_.push_back(process);
   ensemble_.set_up(machine, true);
   note(process->name + " starts");
@@ -153,6 +165,7 @@ void World::crash(const ProcessPtr& process, Window window) {
   note(process->name + " crashes: " + name_of(window));
   process->dead = true;
   process->log->sever();
+  process->tools_log->sever();
   ensemble_.set_up(process->machine, false);
   scheduler_.hold_up(process->number, Time(0));
   scheduler_.spawn(0, process->name + ".remains", [this, process] { bury(process); });
@@ -170,6 +183,7 @@ void World::close(const ProcessPtr& process) {
 void World::bury(ProcessPtr process) {
   while (!process->replica && process->busy > 0) scheduler_.sleep(milliseconds(1));
   process->replica->close();
+  process->tools_log->close();
   while (process->busy > 0) scheduler_.sleep(milliseconds(1));
   process->replica.reset();
   if (process->closing) ensemble_.set_up(process->machine, false);
@@ -199,17 +213,18 @@ void World::crash_somewhere(const ProcessPtr& process) {
   const Replica::Info info = process->replica->info();
   const PageStore::Stats stats = process->replica->database()->store()->stats();
   crash(process, info.state == ReplicaState::electing  ? Window::crash_electing
+                 : info.snapshot_state == SnapshotState::loading ? Window::crash_loading
                  : info.state == ReplicaState::opening ? Window::crash_opening
                  : stats.latest > stats.sent           ? Window::crash_published
+                 : info.snapshot_state == SnapshotState::under_way ? Window::crash_in_snapshot
                                                        : Window::crash_idle);
 }
 
 void World::trouble_once(Ensemble::Machine machine) {
-  const ProcessPtr process = alive(machine);
   const Troubles& t = troubles_;
   double total = 0;
   for (const double weight : {t.elect, t.step_down, t.crash, t.close, t.restart, t.wipe, t.cut,
-                              t.heal, t.hold_up}) {
+                              t.heal, t.hold_up, t.snapshot, t.truncate}) {
     total += weight;
   }
   double choice = total * static_cast<double>(random_.below(1 << 20)) / (1 << 20);
@@ -218,6 +233,7 @@ void World::trouble_once(Ensemble::Machine machine) {
     choice -= weight;
     return chosen;
   };
+  ProcessPtr process = alive(machine);
   if (is(t.elect)) {
     if (!process) return;
     scheduler_.spawn(process->number, process->name + ".elect", [this, process] {
@@ -262,7 +278,47 @@ void World::trouble_once(Ensemble::Machine machine) {
     note(process->name + " is held up");
     scheduler_.hold_up(process->number,
                        scheduler_.now() + milliseconds(random_.between(10, 3000)));
+  } else if (const bool snapshots = is(t.snapshot); snapshots || is(t.truncate)) {
+    process = leader();
+    if (!process) return;
+    scheduler_.spawn(process->number, process->name + ".snapshots", [this, process, snapshots] {
+      if (process->over()) return;
+      snapshots ? snapshot(process) : truncate(process);
+    });
   }
+}
+
+void World::snapshot(const ProcessPtr& process) {
+  ++process->busy;
+  const Outcome begun = process->replica->snapshot(in(seconds(1)));
+  note(process->name + " snapshot: " + to_string(begun.status) + " " +
+       std::to_string(begun.position));
+  --process->busy;
+}
+
+// False: it cannot be said. One that is not sound in a sound log is a bug.
+bool World::snapshot_is_sound(const ProcessPtr& process, Position position) {
+  SnapshotCheck check;
+  const Outcome outcome =
+      check_snapshot(*process->tools_log, position, in(seconds(2)), &check, [](PageNumber) {});
+  if (outcome.status == Status::corrupt && !process->tools_log->gave_damage() && !process->dead) {
+    fail("a complete snapshot can be loaded", "the one at position " + std::to_string(position) +
+                                                  ", read by " + process->name + ": " +
+                                                  outcome.reason);
+  }
+  return outcome.ok();
+}
+
+// As an operator does: only below a snapshot that was read back.
+void World::truncate(const ProcessPtr& process) {
+  ++process->busy;
+  const Position to = process->replica->info().snapshots.complete.position;
+  if (to != 0 && snapshot_is_sound(process, to)) {
+    const Outcome done = process->replica->truncate(to);
+    note(process->name + " truncates to " + std::to_string(to) + ": " + to_string(done.status));
+    if (done.ok()) reach(Window::truncated);
+  }
+  --process->busy;
 }
 
 // ---- what is looked at all the time ----
@@ -284,6 +340,7 @@ void World::watch() {
         if (info.heartbeats > last.heartbeats) reach(Window::heartbeat);
         if (info.reloads > last.reloads) reach(Window::reloaded);
         if (info.versions_taken_back > last.versions_taken_back) reach(Window::versions_taken_back);
+        note_snapshots(info, last);
         last = info;
         const std::uint32_t pages = process->replica->database()->store()->stats().page_count;
         if (pages < last_pages[process->number]) reach(Window::cut_to_size);
@@ -294,6 +351,20 @@ void World::watch() {
     if (leaders > 1) reach(Window::two_leaders);
   }
   --fibers_;
+}
+
+void World::note_snapshots(const Replica::Info& now, const Replica::Info& last) const {
+  const SnapshotTracker::Info& its = now.snapshots;
+  const bool leads = now.state == ReplicaState::leading;
+  if (its.complete.position > last.snapshots.complete.position) {
+    reach(Window::snapshot);
+    if (leads && its.complete.epoch < now.epoch) reach(Window::snapshot_resumed);
+  }
+  if (now.snapshot_state == SnapshotState::under_way) reach(Window::snapshot_beside_commits);
+  if (now.snapshot_state == SnapshotState::loading) reach(Window::snapshot_loading);
+  if (now.started_from > last.started_from) reach(Window::started_from_snapshot);
+  if (now.reason.find("away for longer") != std::string::npos) reach(Window::away_too_long);
+  if (now.reason.find("cannot be loaded") != std::string::npos) reach(Window::snapshot_damaged);
 }
 
 // Only of the live: what a dead process still does is nobody's business.
@@ -317,7 +388,7 @@ void World::audit(const ProcessPtr& process) {
     }
   }
   for (const auto& [position, how] : process->log->damaged_copies()) {
-    if (position < info.next) {
+    if (position >= info.started_from && position < info.next) {
       fail("nothing damaged is taken", process->name + " has taken position " +
                                            std::to_string(position) + ", which it read " + how);
     }
@@ -409,6 +480,15 @@ void World::check_at_last() {
   const ProcessPtr leader = lead_at_last();
   step_all_down();
   const std::vector<ProcessPtr> all = all_alive();
+  for (const ProcessPtr& process : all) {
+    const std::uint64_t pins = process->replica->database()->store()->stats().pins;
+    if (pins > (process->replica->info().snapshots.held ? 1 : 0)) {
+      fail("no version is held for nobody", process->name + " holds " + std::to_string(pins));
+    }
+  }
+  if (const Position newest = leader->replica->info().snapshots.complete.position; newest != 0) {
+    snapshot_is_sound(leader, newest);
+  }
   const Position position = leader->replica->info().position;
   const Held reference(leader->replica->database()->store());
   for (const ProcessPtr& process : all) {

@@ -22,7 +22,7 @@ class World {
  private:
   // What is done to the cluster; each seed has its own mixture.
   struct Troubles {
-    double elect, step_down, crash, close, restart, wipe, cut, heal, hold_up;
+    double elect, step_down, crash, close, restart, wipe, cut, heal, hold_up, snapshot, truncate;
     static Troubles of(Random& random);
   };
 
@@ -34,12 +34,17 @@ class World {
   void lead(ProcessPtr process, Time limit);
   ProcessPtr alive(Ensemble::Machine machine) const;
   std::vector<ProcessPtr> all_alive() const;
+  ProcessPtr leader() const;  // one that takes itself for it; or null
 
   // --- what happens ---
   void trouble();
   void trouble_once(Ensemble::Machine machine);
+  void snapshot(const ProcessPtr& process);
+  void truncate(const ProcessPtr& process);
+  bool snapshot_is_sound(const ProcessPtr& process, Position position);
   void audit(const ProcessPtr& process);
   void watch();
+  void note_snapshots(const Replica::Info& now, const Replica::Info& last) const;
 
   // --- the end ---
   void heal();
