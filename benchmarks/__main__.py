@@ -14,6 +14,8 @@ import click
 from rich.console import Console
 
 from benchmarks import (
+    aurora_footprint,
+    aurora_storage,
     cold_start,
     commits,
     framework_takeover,
@@ -45,6 +47,11 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Settings], list[Row]]]] = {
         "Takeovers of a Mesos framework, from kill -9 to active",
         framework_takeover.measure,
     ),
+    "aurora-storage": (
+        "The model, beside maps of objects as Aurora had them",
+        aurora_storage.run,
+    ),
+    "aurora-footprint": ("What a task of the model takes", aurora_footprint.run),
     "memory-log": ("Commits into the test double of the log", memory_log.run),
 }
 

@@ -132,6 +132,23 @@ def _status_updates(results: Results) -> Iterator[_Measured]:
             yield _Measured(case, row[f"{step}_to_raw"], at_least=20.0)
 
 
+def _aurora_rows(results: Results) -> Iterator[_Measured]:
+    for row in _rows(results, "aurora-storage"):
+        yield _Measured(f"{row['benchmark']}, {row['size']:,}", row["faster"], at_least=1.0)
+
+
+def _aurora_counts(results: Results) -> Iterator[_Measured]:
+    for row in _rows(results, "aurora-storage"):
+        if row["benchmark"].startswith(("role summaries", "limit", "job keys")):
+            yield _Measured(f"{row['benchmark']}, {row['size']:,}", row["faster"], at_least=10.0)
+
+
+def _aurora_footprint(results: Results) -> Iterator[_Measured]:
+    for row in _rows(results, "aurora-footprint"):
+        limit = 600.0 if row["measured"].startswith("memory") else 1024.0
+        yield _Measured(f"{row['measured']} <= {limit:g}", row["bytes_each"], at_most=limit)
+
+
 def _memory_log(results: Results) -> Iterator[_Measured]:
     for row in _rows(results, "memory-log", interface="DB-API"):
         yield _Measured(
@@ -164,5 +181,8 @@ _TARGETS: dict[str, Callable[[Results], Iterator[_Measured]]] = {
     "stream: peak memory for twice the length <= 1.25 x": _stream_memory,
     "point reads >= 0.9 x plain in-memory SQLite (rate)": _point_reads,
     "status updates, recorded and acknowledged >= 20 x raw appends": _status_updates,
+    "the model: not slower than maps of copied objects": _aurora_rows,
+    "the model: counts and limits >= 10 x as fast as such maps": _aurora_counts,
+    "the model: bytes for each task": _aurora_footprint,
     "commits without the log >= 20,000 per second of processor": _memory_log,
 }

@@ -82,29 +82,29 @@ class TaskQuery:
     @classmethod
     def job_scoped(cls, *jobs: JobKey) -> TaskQuery:
         """Tasks of these jobs."""
-        return cls(jobs=_some("job", jobs))
+        return cls(jobs=_some("a job", jobs))
 
     @classmethod
     def instance_scoped(cls, job: JobKey | InstanceKey, *instances: int) -> TaskQuery:
         """Tasks of these instances of a job."""
         if isinstance(job, InstanceKey):
             return cls(jobs=frozenset({job.job}), instances=frozenset({job.instance, *instances}))
-        return cls(jobs=frozenset({job}), instances=_some("instance", instances))
+        return cls(jobs=frozenset({job}), instances=_some("an instance", instances))
 
     @classmethod
     def task_scoped(cls, *task_ids: str) -> TaskQuery:
         """These tasks."""
-        return cls(task_ids=_some("task id", task_ids))
+        return cls(task_ids=_some("a task id", task_ids))
 
     @classmethod
     def host_scoped(cls, *hosts: str) -> TaskQuery:
         """Tasks on these hosts."""
-        return cls(hosts=_some("host", hosts))
+        return cls(hosts=_some("a host", hosts))
 
     @classmethod
     def status_scoped(cls, *statuses: ScheduleStatus) -> TaskQuery:
         """Tasks of these statuses."""
-        return cls(statuses=_some("status", statuses))
+        return cls(statuses=_some("a status", statuses))
 
     def active(self) -> TaskQuery:
         """Those of them that run, or are to run."""
@@ -116,7 +116,7 @@ class TaskQuery:
 
     def by_status(self, *statuses: ScheduleStatus) -> TaskQuery:
         """Those of them that have one of these statuses."""
-        return replace(self, statuses=_some("status", statuses))
+        return replace(self, statuses=_some("a status", statuses))
 
     # ---- SQL ----
 
@@ -293,7 +293,7 @@ def _some(what: str, given: Iterable[Any]) -> frozenset[Any]:
     """A scope of nothing would be a query of everything."""
     found = frozenset(given)
     if not found:
-        raise ValueError(f"the scope needs a {what} at least; without one it would be every task")
+        raise ValueError(f"the scope needs {what} at least; without one it would be every task")
     return found
 
 

@@ -27,6 +27,8 @@ _BENCHMARKS = {
     "point-reads",
     "status-updates",
     "framework-takeover",
+    "aurora-storage",
+    "aurora-footprint",
     "memory-log",
 }
 

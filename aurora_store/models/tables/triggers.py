@@ -107,6 +107,8 @@ _SUMMARY: Final = """  UPDATE job_update SET status = NEW.status,
     created_ms = CASE WHEN status IS NULL THEN NEW.time_ms ELSE created_ms END,
     modified_ms = max(modified_ms, NEW.time_ms) WHERE id = NEW.update_row_id;"""
 
+_SAME_CONFIG: Final = "OLD.job_id = NEW.job_id AND OLD.config_id = NEW.config_id"
+
 # (name, table, event, condition, statements); where the order of statements matters they are in one
 # trigger, because SQLite does not promise an order between triggers.
 _DEFINITIONS: Final[tuple[tuple[str, str, str, str, tuple[str, ...]], ...]] = (
@@ -128,24 +130,29 @@ _DEFINITIONS: Final[tuple[tuple[str, str, str, str, tuple[str, ...]], ...]] = (
     (
         "task_status",
         "task",
-        "UPDATE OF job_id, status",
-        "OLD.job_id <> NEW.job_id OR OLD.status <> NEW.status",
+        "UPDATE OF status",
+        f"{_SAME_CONFIG} AND OLD.status <> NEW.status",
         (_count("NEW", 1), _count("OLD", -1)),
     ),
     (
         "task_activity",
         "task",
         "UPDATE OF status",
-        "OLD.job_id = NEW.job_id AND OLD.config_id = NEW.config_id"
-        f" AND ({_active('OLD')}) <> ({_active('NEW')})",
+        f"{_SAME_CONFIG} AND ({_active('OLD')}) <> ({_active('NEW')})",
         (_use("NEW", "+"), _use("OLD", "-")),
     ),
     (
         "task_config_of_task",
         "task",
         "UPDATE OF job_id, config_id",
-        "OLD.job_id <> NEW.job_id OR OLD.config_id <> NEW.config_id",
-        (_use("NEW", "+"), _use("OLD", "-"), _collect_config("OLD")),
+        f"NOT ({_SAME_CONFIG})",
+        (
+            _count("NEW", 1),
+            _count("OLD", -1),
+            _use("NEW", "+"),
+            _use("OLD", "-"),
+            _collect_config("OLD"),
+        ),
     ),
     (
         "task_agent",

@@ -123,7 +123,7 @@ def _plain(value: Any) -> Any:
         return {key: _plain(member) for key, member in value.items()}
     return {
         name: _plain(member)
-        for name, default in _defaults(type(value))
+        for name, default in _defaults(type(value))  # type: ignore[arg-type]  # types are hashable
         if (member := getattr(value, name)) != default
     }
 
