@@ -34,7 +34,7 @@ HEADERS = (
 """Of a table with a row for each position."""
 
 
-class PositionType(click.ParamType[int]):
+class PositionType(click.ParamType):  # type: ignore[type-arg]  # generic in new click only
     """A position of the log, with or without leading zeros."""
 
     name = "position"
