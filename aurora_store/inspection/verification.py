@@ -140,6 +140,8 @@ class _Chain:
         if row.record is None or not row.learned:
             return
         if row.record.kind is Kind.SNAPSHOT_BEGIN:
+            if self._epoch == 0:
+                self._forget()  # a log may begin with a snapshot of another one
             self._begun, self._chunks = row.position, 0
         what = self._check(row.record) or self._check_snapshot(row.record)
         if what:

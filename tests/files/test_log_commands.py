@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from harness import Worker
 from aurora_store.cli import main
 from aurora_store.cli.log.list import KINDS
 from aurora_store.inspection.listing import row_of
+from aurora_store.libmesos import fetch
 from aurora_store.log.files import Action, ReplicaDirectory
 from aurora_store.log.files import Kind as ActionKind
 from aurora_store.record import Kind, read_record
@@ -254,6 +256,21 @@ def test_snapshots_between_the_transactions_are_in_order(snapshotted: Path) -> N
     begins = [row["position"] for row in rows if row["kind"] == "snapshot_begin"]
     assert len(begins) == 2
     assert rows[-1]["snapshot"] == begins[1]
+
+
+def test_a_log_that_begins_with_a_snapshot_may_be_the_rest_of_another(
+    snapshotted: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "aurora_store.cli", "log", "rewrite"]
+    subprocess.run(
+        [*command, str(snapshotted), str(tmp_path / "new")],
+        check=True,
+        timeout=60.0,
+        env={**os.environ, "AURORA_STORE_LIBMESOS": str(fetch())},
+    )
+    report = _json("verify", tmp_path / "new")
+    assert report["ok"]
+    assert (report["begin"], report["order"]["count"]) == (0, 0)
 
 
 def test_verify_finds_a_snapshot_that_lacks_a_chunk(snapshotted: Path, tmp_path: Path) -> None:
