@@ -75,6 +75,8 @@ class Store:
         self.host = host or socket.gethostname()
         self.heartbeat = heartbeat
         self.instance = uuid.uuid4().hex
+        self.under_election = False
+        """Whether a `Candidate` sees to who leads: then a restore leaves it to that."""
         texts = {
             "host": c_text(self.host[:255]),
             "software": c_text(f"aurora-store {__version__}"),

@@ -129,6 +129,7 @@ class Candidate:
             ElectionUnavailable: ZooKeeper cannot be reached, or rights are missing.
         """
         self.election.start(self._news.set)
+        self.store.under_election = True
         self._thread.start()
 
     def close(self, *, timeout: float = 30.0) -> None:
@@ -146,6 +147,7 @@ class Candidate:
                     f"{self._name} is still {self.status.state.value} after {timeout:g} s:"
                     " a callback, or the store, has not returned"
                 )
+        self.store.under_election = False
         self.election.close()
 
     def __enter__(self) -> Candidate:

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,7 @@ from pysqlite3 import dbapi2
 
 from aurora_store import driver
 from aurora_store.backup.verify import open_readonly
-from aurora_store.errors import (
-    Corrupt,
-    LogUnavailable,
-    NotLeader,
-    RecoveryRefused,
-    StoreError,
-)
+from aurora_store.errors import Corrupt, RecoveryRefused, StoreError
 from aurora_store.image import PAGE_BYTES
 from aurora_store.status import State
 
@@ -35,7 +29,8 @@ Progress = Callable[[str, int, int], None]
 _logger = logging.getLogger("aurora_store.recovery")
 
 _PAGES_AT_A_TIME = 1024
-_SEEN_S = 0.5  # for how long a candidate must see the standby: it looks every 50 ms
+_ELECTION_LIMIT_S = 30.0  # for the candidates, to begin the next reign
+_LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -74,8 +69,8 @@ def restore(
     One transaction replaces all pages; only those that differ go into the log. It waits in line
     like any other, and is there as a whole or not at all. Readers and open connections see it as
     the next version. Then this reign ends, so that everybody who built on what was there begins
-    anew, and the next one begins with a snapshot; on this replica unless another candidate was
-    faster.
+    anew. The next one is this replica's, and begins with a snapshot, unless candidates elect
+    another one.
 
     Args:
         path: of a sound SQLite database with pages of 4096 bytes.
@@ -142,12 +137,23 @@ def _copy(source: dbapi2.Connection, target: driver.Connection, report: Progress
 
 
 def _begin_reign(store: Store) -> int:
-    """Ends the reign and leads again, unless somebody else does; returns the epoch."""
-    store.step_down()
-    time.sleep(_SEEN_S)
-    with suppress(NotLeader, LogUnavailable):  # somebody else leads, or will
-        if store.status().state is not State.LEADING:
+    """Ends the reign and begins the next, or lets the candidates do so; returns the newest epoch.
+
+    The restore itself is done by now: what goes wrong here is for the log and the status to tell.
+    """
+    before = store.status().epoch
+    try:
+        store.step_down()
+        if not store.under_election:
             store.lead()
+    except StoreError as exc:
+        _logger.warning("no reign was begun after the restore: %s", exc)
+    deadline = time.monotonic() + _ELECTION_LIMIT_S
+    while store.under_election and store.status().epoch == before:
+        if time.monotonic() >= deadline:
+            _logger.warning("no candidate leads %g s after the restore", _ELECTION_LIMIT_S)
+            break
+        time.sleep(_LOOK_EVERY_S)
     return store.status().epoch
 
 
