@@ -169,20 +169,22 @@ void aur_store_truncate(aur_store* store, uint64_t to, aur_outcome* outcome) {
 void aur_store_verify_snapshot(aur_store* store, uint64_t position, double timeout_s,
                                aur_snapshot_check* check, uint32_t* pages_done,
                                aur_outcome* outcome) {
-  aurora::SnapshotCheck result;
+  *check = {};
   try {
-    aurora::fill(outcome, aurora::check_snapshot(
-                              store->replica.log(), position, aurora::deadline_after(timeout_s),
-                              &result, [&](aurora::PageNumber last_page) {
-                                check->page_count = result.snapshot.page_count;
-                                if (pages_done != nullptr) *pages_done = last_page;
-                              }));
+    aurora::SnapshotCheck its;
+    const auto progress = [&] {
+      check->page_count = its.snapshot().page_count;
+      if (pages_done != nullptr) *pages_done = its.last_page();
+    };
+    aurora::fill(outcome, aurora::check_snapshot(store->replica.log(), position,
+                                                 aurora::deadline_after(timeout_s), &its, progress));
+    const aurora::Snapshot& snapshot = its.snapshot();
+    *check = {snapshot.end,      snapshot.epoch, snapshot.version,    snapshot.time_us,
+              snapshot.checksum, its.pages(),    snapshot.page_count, its.chunks(),
+              its.bytes()};
   } catch (const std::exception& error) {
     aurora::fill(outcome, aurora::Outcome::of(aurora::Status::failed, error.what()));
   }
-  *check = {result.snapshot.end,      result.snapshot.epoch,    result.snapshot.version,
-            result.snapshot.time_us,  result.snapshot.checksum, result.pages,
-            result.snapshot.page_count, result.chunks,          result.bytes};
 }
 
 uint64_t aur_store_recompute_checksum(aur_store* store, uint64_t* rolling) {

@@ -32,7 +32,7 @@ DecodeError Replay::load(const Entry& entry) {
   const DecodeError error = loader_->take(entry);
   if (error.status != DecodeStatus::ok) return error;
   info_.position = entry.position;
-  if (loader_->loaded()) {
+  if (loader_->complete()) {
     info_.position = loader_->snapshot().position;
     info_.time_us = loader_->snapshot().time_us;
     applier_.start(*loader_);

@@ -355,7 +355,7 @@ Replica::Taken Replica::load(const Entry& entry) {
                error.reason);
     return Taken::again;
   }
-  const bool loaded = loader_->loaded();
+  const bool loaded = loader_->complete();
   if (loaded) applier_.start(*loader_);
   const std::lock_guard<std::mutex> lock(mutex_);
   if (!loaded) {

@@ -15,7 +15,7 @@
 
 #include "pages/database.h"
 #include "records/record.h"
-#include "replication/loader.h"
+#include "replication/snapshot_reader.h"
 
 namespace aurora {
 

@@ -105,7 +105,7 @@ void check_refused(const Writer& writer, const std::string& why,
   const DecodeError error = loading.take(writer);
   CHECK(error.status == status);
   CHECK_MESSAGE(error.reason.find(why) != std::string::npos, error.reason);
-  CHECK(!loading.loader.loaded());
+  CHECK(!loading.loader.complete());
   CHECK(loading.database.store()->stats().durable == 0);
   CHECK(loading.image().empty());
 }
@@ -117,7 +117,7 @@ TEST_CASE("a snapshot in two chunks becomes the database of the version where it
   Writer writer;
   writer.begin(kImage, 9).chunk({{1, 11}, {2, 12}}).chunk({{4, 14}, {7, 17}}).end();
   REQUIRE(loading.take(writer).status == DecodeStatus::ok);
-  CHECK(loading.loader.loaded());
+  CHECK(loading.loader.complete());
   CHECK(loading.image() == kImage);
   const PageStore::Stats stats = loading.database.store()->stats();
   CHECK(stats.durable == kVersion);
@@ -154,7 +154,7 @@ TEST_CASE("an empty database is a snapshot without chunks") {
   Writer writer;
   writer.begin({}, 0).end();
   REQUIRE(loading.take(writer).status == DecodeStatus::ok);
-  CHECK(loading.loader.loaded());
+  CHECK(loading.loader.complete());
   CHECK(loading.database.store()->stats().durable == kVersion);
 }
 
@@ -186,7 +186,7 @@ TEST_CASE("a snapshot without an end is not loaded") {
   Writer writer;
   writer.begin(kImage, 9).chunk(kImage);
   REQUIRE(loading.take(writer).status == DecodeStatus::ok);
-  CHECK(!loading.loader.loaded());
+  CHECK(!loading.loader.complete());
   CHECK(loading.loader.last_page() == 7);
   CHECK(loading.database.store()->stats().durable == 0);
 }
