@@ -135,6 +135,10 @@ void aur_log_catchup(aur_log* log, double timeout_s, aur_outcome* outcome);
 void aur_log_compact(aur_log* log, double timeout_s, aur_outcome* outcome);
 int aur_log_can_compact(const aur_log* log);
 
+/* About how much of the local disk the entries in [from, to) take. 0 where it cannot be told, which
+ * is where aur_log_can_compact() is 0. */
+uint64_t aur_log_disk_bytes(aur_log* log, uint64_t from, uint64_t to);
+
 /* A list of entries, owned by whoever got it. */
 typedef struct aur_entries aur_entries;
 size_t aur_entries_count(const aur_entries* entries);

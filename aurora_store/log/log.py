@@ -276,6 +276,13 @@ class Log:
             )
         return self._position(lib.aur_log_compact, timeout, doing="compact")
 
+    def disk_bytes(self, from_: int, to: int) -> int:
+        """About how many bytes of the disk the positions `from_` to `to` take, `to` excluded.
+
+        What was written last, up to 4 MiB, does not count yet. 0 where `can_compact` is false.
+        """
+        return int(lib.aur_log_disk_bytes(self.handle, from_, to))
+
     def disk_usage(self) -> int:
         """The bytes of all files in its directory."""
         return disk_usage(self.directory)

@@ -156,6 +156,10 @@ void aur_log_compact(aur_log* log, double timeout_s, aur_outcome* outcome) {
   guard(outcome, [&] { return log->log->compact(aurora::deadline_after(timeout_s)); });
 }
 
+uint64_t aur_log_disk_bytes(aur_log* log, uint64_t from, uint64_t to) {
+  return log->log->disk_bytes(from, to);
+}
+
 int aur_log_can_compact(const aur_log* log) { return log->log->compacts() ? 1 : 0; }
 
 aur_entries* aur_log_read(aur_log* log, uint64_t from, uint64_t to, double timeout_s,

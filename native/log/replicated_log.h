@@ -96,6 +96,10 @@ class ReplicatedLog {
   virtual Outcome compact(Deadline deadline) { return beginning(deadline); }
   virtual bool compacts() const { return true; }
 
+  // About how many bytes of the local disk the entries in [from, to) take; what was written last may
+  // not count yet. 0 where it cannot be told, which is where compacts() is false.
+  virtual std::uint64_t disk_bytes(Position /*from*/, Position /*to*/) { return 0; }
+
   // Ends every call under way with `closed`, and every later one. Idempotent; returns when no
   // call is inside any more.
   virtual void close() = 0;

@@ -39,33 +39,32 @@ struct Hook {
   CompactRange original = nullptr;
   GetApproximateSizes sizes = nullptr;
   Slot* slot = nullptr;     // null: not found
-  bool read_only = false;   // the dynamic linker made its page so (RELRO)
+  bool read_only = false;
 };
 
 std::mutex hook_mutex;
 int finders = 0;                         // guarded by hook_mutex
 thread_local void** wanted = nullptr;    // where this thread's finder wants the database
 
-bool is_read_only(const void* address) {
-  struct Search {
-    std::uintptr_t address;
-    bool found;
-  } search{reinterpret_cast<std::uintptr_t>(address), false};
-  ::dl_iterate_phdr(
-      [](dl_phdr_info* library, std::size_t, void* argument) {
-        Search& wanted_address = *static_cast<Search*>(argument);
-        for (int i = 0; i < library->dlpi_phnum; ++i) {
-          const ElfW(Phdr)& part = library->dlpi_phdr[i];
-          if (part.p_type != PT_GNU_RELRO) continue;
-          const std::uintptr_t begin = library->dlpi_addr + part.p_vaddr;
-          if (wanted_address.address >= begin && wanted_address.address < begin + part.p_memsz) {
-            wanted_address.found = true;
-          }
-        }
-        return wanted_address.found ? 1 : 0;
-      },
-      &search);
-  return search.found;
+std::uintptr_t page_of(std::uintptr_t address) {
+  static const auto size = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  return address & ~(size - 1);
+}
+
+// Whether the dynamic linker has made its page so (RELRO): it does so with whole pages.
+bool is_read_only(std::uintptr_t address) {
+  return ::dl_iterate_phdr(
+             [](dl_phdr_info* library, std::size_t, void* wanted_address) {
+               const auto page = page_of(*static_cast<std::uintptr_t*>(wanted_address));
+               for (int i = 0; i < library->dlpi_phnum; ++i) {
+                 const ElfW(Phdr)& part = library->dlpi_phdr[i];
+                 if (part.p_type != PT_GNU_RELRO) continue;
+                 const std::uintptr_t begin = library->dlpi_addr + part.p_vaddr;
+                 if (page >= page_of(begin) && page < page_of(begin + part.p_memsz)) return 1;
+               }
+               return 0;
+             },
+             &address) != 0;
 }
 
 Hook find_hook() {
@@ -79,9 +78,8 @@ Hook find_hook() {
     return hook;
   }
   Dl_info info{};
-  const ElfW(Sym)* symbol = nullptr;
-  if (::dladdr1(found.virtual_table, &info, reinterpret_cast<void**>(const_cast<ElfW(Sym)**>(&symbol)),
-                RTLD_DL_SYMENT) == 0 ||
+  ElfW(Sym)* symbol = nullptr;
+  if (::dladdr1(found.virtual_table, &info, reinterpret_cast<void**>(&symbol), RTLD_DL_SYMENT) == 0 ||
       symbol == nullptr || info.dli_saddr != found.virtual_table) {
     return hook;
   }
@@ -91,7 +89,7 @@ Hook find_hook() {
     hook.slot = reinterpret_cast<Slot*>(&words[i]);
     hook.original = reinterpret_cast<CompactRange>(found.compact_range);
     hook.sizes = reinterpret_cast<GetApproximateSizes>(found.sizes);
-    hook.read_only = is_read_only(hook.slot);
+    hook.read_only = is_read_only(reinterpret_cast<std::uintptr_t>(hook.slot));
     return hook;
   }
   return hook;
@@ -110,9 +108,8 @@ void note_and_compact(void* database, const Slice* begin, const Slice* end) {
 
 bool protect(int protection) {
   if (!hook().read_only) return true;
-  const auto size = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const std::uintptr_t page = reinterpret_cast<std::uintptr_t>(hook().slot) & ~(size - 1);
-  return ::mprotect(reinterpret_cast<void*>(page), size, protection) == 0;
+  const std::uintptr_t page = page_of(reinterpret_cast<std::uintptr_t>(hook().slot));
+  return ::mprotect(reinterpret_cast<void*>(page), sizeof(Slot), protection) == 0;
 }
 
 void set_slot(CompactRange function) {
@@ -123,26 +120,19 @@ void set_slot(CompactRange function) {
 
 // The key of a position, as libmesos writes it: the one after it in ten decimal digits.
 struct Key {
-  explicit Key(Position position) { std::snprintf(text, sizeof(text), "%010" PRIu64, position + 1); }
+  explicit Key(Position position) {
+    std::snprintf(text, sizeof(text), "%010" PRIu64, position + 1);
+  }
   Slice slice() const { return {text, std::strlen(text)}; }
 
   char text[24];
 };
 
-std::uint64_t bytes_of(void* database, Position from, Position to) {
-  const Key first(from);
-  const Key limit(to);
-  const Range range{first.slice(), limit.slice()};
-  std::uint64_t bytes = 0;
-  hook().sizes(database, &range, 1, &bytes);
-  return bytes;
-}
-
 // [from, to), which is not empty.
 void compact_positions(void* database, Position from, Position to,
                        const std::atomic<bool>& stop) {
   if (stop) return;
-  if (to - from > 1 && bytes_of(database, from, to) > kSliceBytes) {
+  if (to - from > 1 && leveldb_bytes(database, from, to) > kSliceBytes) {
     const Position middle = from + (to - from) / 2;
     compact_positions(database, from, middle, stop);
     compact_positions(database, middle, to, stop);
@@ -169,6 +159,15 @@ LevelDbFinder::~LevelDbFinder() {
   const std::lock_guard<std::mutex> lock(hook_mutex);
   wanted = nullptr;
   if (--finders == 0) set_slot(hook().original);
+}
+
+std::uint64_t leveldb_bytes(void* database, Position from, Position to) {
+  const Key first(from);
+  const Key limit(to);
+  const Range range{first.slice(), limit.slice()};
+  std::uint64_t bytes = 0;
+  hook().sizes(database, &range, 1, &bytes);
+  return bytes;
 }
 
 void compact_leveldb(void* database, Position to, const std::atomic<bool>& stop) {

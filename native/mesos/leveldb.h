@@ -41,4 +41,8 @@ class LevelDbFinder {
 // a write needs: an append waits for one slice at most.
 void compact_leveldb(void* database, Position to, const std::atomic<bool>& stop);
 
+// About how many bytes on the disk the positions in [from, to) take, deleted ones included. What lies
+// in the newest file, of up to 4 MiB, does not count.
+std::uint64_t leveldb_bytes(void* database, Position from, Position to);
+
 }  // namespace aurora

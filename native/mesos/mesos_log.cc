@@ -400,6 +400,12 @@ Outcome MesosLog::compact(Deadline deadline) {
   return Outcome::of(Status::no_answer, "it takes longer, and goes on");
 }
 
+std::uint64_t MesosLog::disk_bytes(Position from, Position to) {
+  const Visit visit(*this, Clock::now());
+  if (!visit.outcome.ok() || database_ == nullptr || from >= to) return 0;
+  return leveldb_bytes(database_, from, to);
+}
+
 void MesosLog::close() {
   {
     std::unique_lock<std::mutex> lock(mutex_);

@@ -69,6 +69,7 @@ class MesosLog final : public ReplicatedLog {
   Outcome catchup(Deadline deadline) override;
   Outcome compact(Deadline deadline) override;
   bool compacts() const override { return database_ != nullptr; }
+  std::uint64_t disk_bytes(Position from, Position to) override;
 
   // What libmesos holds is given back in the background if that takes longer than a few seconds.
   void close() override;
