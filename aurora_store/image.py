@@ -1,7 +1,7 @@
 """A durable version of the database, held as it is, to copy it while everybody goes on.
 
-    with store.image() as image:
-        image.write("/backup/scheduler.db")
+with store.image() as image:
+    image.write("/backup/scheduler.db")
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """A database fed with the entries of a log by hand: the state at any position of it.
 
-    replay = Replay()
-    for entry in entries:
-        replay.apply(entry)
-    with closing(replay.connect()) as connection:
-        connection.execute("SELECT ...")
+replay = Replay()
+for entry in entries:
+    replay.apply(entry)
+with closing(replay.connect()) as connection:
+    connection.execute("SELECT ...")
 """
 
 from __future__ import annotations

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from enum import Enum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aurora_store.log import Position
 from aurora_store.native import ffi, lib, text
 from aurora_store.record import time_of
+
+if TYPE_CHECKING:
+    from aurora_store.maintenance import MaintenanceStatus
 
 __all__ = [
     "PAGE_BYTES",
@@ -164,6 +167,13 @@ class SnapshotStatus:
     started_from: Position
     given_up: str
 
+    @property
+    def age_s(self) -> float | None:
+        """Since the newest one began, by the clocks of its leader and of this machine."""
+        if self.time is None:
+            return None
+        return (datetime.now(timezone.utc) - self.time).total_seconds()
+
 
 @dataclass(frozen=True)
 class Status:
@@ -197,6 +207,7 @@ class Status:
         append_latency: of this leader's log entries.
         commit_latency: of its commits, from the end of COMMIT to a quorum.
         snapshot: the newest one, and the one under way.
+        maintenance: of the log and its disk; ``None`` for a store without it.
     """
 
     state: State
@@ -229,6 +240,7 @@ class Status:
     append_latency: Latency
     commit_latency: Latency
     snapshot: SnapshotStatus
+    maintenance: MaintenanceStatus | None = None
 
     @property
     def lag(self) -> int:

@@ -16,6 +16,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -37,6 +38,7 @@ from aurora_store.errors import (
 )
 from aurora_store.image import Image
 from aurora_store.log import Log, Position
+from aurora_store.maintenance import Maintenance, Policies
 from aurora_store.native import Outcome, c_text, call, ffi, lib
 from aurora_store.recovery.restore import Restored, restore
 from aurora_store.snapshots import ProgressReport, Snapshot
@@ -49,6 +51,7 @@ __all__ = ["Store"]
 
 _POOL_SIZE = 16
 _MAX_OVERFLOW = 256
+_DEFAULT_POLICIES = Policies()
 
 
 class Store:
@@ -66,6 +69,7 @@ class Store:
         entry_limit: int = 1 << 20,
         snapshot_share: float = 0.25,
         snapshot_chunk: int = 64 << 10,
+        maintenance: Policies | None = None,
     ) -> None:
         """Takes over an opened log, and closes it when it is closed. See `open` for the rest."""
         self._log = log
@@ -99,6 +103,9 @@ class Store:
         pool: dict[str, Any] = {"pool_size": _POOL_SIZE, "max_overflow": _MAX_OVERFLOW}
         self._engine = create_engine(handle, **pool)
         self._read_engine = create_engine(handle, read_only=True, **pool)
+        self._maintenance = None if maintenance is None else Maintenance(self, maintenance)
+        if self._maintenance is not None:
+            self._maintenance.start()
 
     @classmethod
     def open(
@@ -121,6 +128,7 @@ class Store:
         snapshot_share: float = 0.25,
         snapshot_chunk: int = 64 << 10,
         control: bool = True,
+        maintenance: Policies | None = _DEFAULT_POLICIES,
     ) -> Store:
         """Opens a replica; it follows the log from now on. Returns at once: see `wait_caught_up`.
 
@@ -141,6 +149,9 @@ class Store:
                 to wait for.
             control: whether the command line may ask this store to do something, through the socket
                 ``control.sock`` in its directory (`aurora_store.control`).
+            maintenance: what the store does by itself to keep its log and disk in bounds, see
+                `aurora_store.maintenance`; ``None``: nothing, so the log grows until somebody calls
+                `snapshot` and truncates it.
 
         Raises:
             ValueError, LibmesosNotFound, LogInUse, LogUnavailable, Corrupt: as `Log.open`.
@@ -166,6 +177,7 @@ class Store:
                 entry_limit=entry_limit,
                 snapshot_share=snapshot_share,
                 snapshot_chunk=snapshot_chunk,
+                maintenance=maintenance,
             )
         except BaseException:
             log.close()
@@ -454,7 +466,8 @@ class Store:
 
     def status(self) -> Status:
         """State, position, lag and counters of this moment."""
-        return read_status(self._native)
+        maintenance = None if self._maintenance is None else self._maintenance.status()
+        return replace(read_status(self._native), maintenance=maintenance)
 
     def verify_checksum(self) -> tuple[int, int]:
         """Recomputes the checksum over every page; returns it with the one kept all along.
@@ -474,11 +487,15 @@ class Store:
         self._closed = True
         if self._control is not None:
             self._control.close()
+        if self._maintenance is not None:
+            self._maintenance.stop()
         driver.unregister(self.name)
         lib.aur_store_close(self._native)
         self._engine.dispose()
         self._read_engine.dispose()
         self._log.close()
+        if self._maintenance is not None:
+            self._maintenance.join()
 
     def __enter__(self) -> Store:
         return self

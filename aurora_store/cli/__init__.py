@@ -20,8 +20,10 @@ from aurora_store.cli.lead import lead
 from aurora_store.cli.libmesos import libmesos
 from aurora_store.cli.log import log
 from aurora_store.cli.recovery import recovery
+from aurora_store.cli.snapshot import snapshot
 from aurora_store.cli.sql import sql
 from aurora_store.cli.status import status
+from aurora_store.cli.truncate import truncate
 
 
 def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
@@ -60,5 +62,7 @@ main.add_command(lead)
 main.add_command(libmesos)
 main.add_command(log)
 main.add_command(recovery)
+main.add_command(snapshot)
 main.add_command(sql)
 main.add_command(status)
+main.add_command(truncate)

@@ -48,6 +48,16 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     Console().print(draw_table(headers, rows))
 
 
+def human_bytes(count: int) -> str:
+    """Three digits and a unit."""
+    size, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.3g} {unit}"
+
+
 def draw_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """The table that a terminal shows."""
     from rich.table import Table

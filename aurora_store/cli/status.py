@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aurora_store.cli.output import draw_table, json_option, print_json, print_table
+from aurora_store.cli.output import draw_table, human_bytes, json_option, print_json, print_table
 from aurora_store.errors import ElectionUnavailable, NoLeader, ReplicaDown
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _HEADERS = (
     "commit p50/p99",
     "append p50/p99",
     "database",
+    "log on disk",
+    "snapshot",
 )
 
 
@@ -239,7 +241,9 @@ def _row(look: Look, overview: Overview) -> tuple[str, ...]:
         str(overview.behind(look)),
         _latency(recent["commit_latency"]),
         _latency(recent["append_latency"]),
-        _size(look.status["database_bytes"]),
+        human_bytes(look.status["database_bytes"]),
+        _disk(look.status.get("maintenance")),
+        _snapshot(look.status.get("snapshot")),
     )
 
 
@@ -255,6 +259,23 @@ def _note(look: Look, overview: Overview) -> str:
     return str(look.status["reason"])
 
 
+def _disk(maintenance: dict[str, Any] | None) -> str:
+    return "" if maintenance is None else human_bytes(maintenance["log_disk_bytes"])
+
+
+def _snapshot(snapshot: dict[str, Any] | None) -> str:
+    if snapshot is None or not snapshot["position"]:
+        return ""
+    return f"{snapshot['position']}, {_ago(snapshot['age_s'])} old"
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def _latency(latency: dict[str, Any]) -> str:
     if not latency["count"]:
         return ""
@@ -263,15 +284,6 @@ def _latency(latency: dict[str, Any]) -> str:
 
 def _milliseconds(seconds: float | None) -> str:
     return "more" if seconds is None else f"{seconds * 1000:g}"
-
-
-def _size(count: int) -> str:
-    size, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.3g} {unit}"
 
 
 def _plain(text: str) -> str:

@@ -7,12 +7,22 @@ returns what the answer is to hold. It only unpacks and calls: the work is a met
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from aurora_store.errors import NotLeader
+from aurora_store.errors import NoSuchSnapshot, NotLeader, TruncationRefused
+from aurora_store.log import Position
+from aurora_store.maintenance import (
+    HistoryPolicy,
+    TruncationPlan,
+    execute_truncation,
+    plan_truncation,
+)
 from aurora_store.status import State
 
 if TYPE_CHECKING:
+    from aurora_store.snapshots import Snapshot
     from aurora_store.store import Store
 
 Progress = Callable[[str, int, int], None]
@@ -81,3 +91,66 @@ def recovery_commit(store: Store, arguments: Arguments, progress: Progress) -> d
     require_leader(store, "take over a staged copy")
     force = bool(arguments.get("force", False))
     return store.restore(arguments["path"], force=force, progress=progress).as_json()
+
+
+@operation("snapshot now")
+def snapshot_now(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    """Takes a snapshot into the log, and waits for its end."""
+    require_leader(store, "take a snapshot")
+    return _snapshot(store.snapshot(progress=progress))
+
+
+@operation("snapshot list")
+def snapshot_list(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    """The complete snapshots in the log, newest first."""
+    return {"snapshots": [_snapshot(each) for each in store.snapshots()]}
+
+
+@operation("snapshot verify")
+def snapshot_verify(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    """Reads the snapshot at `position`, by default the newest, back and checks it."""
+    position = arguments.get("position") or store.status().snapshot.position
+    if not position:
+        raise NoSuchSnapshot(
+            f"the log of {store.host} holds no complete snapshot", hint="aurora-store snapshot now"
+        )
+    return _snapshot(store.verify_snapshot(position, progress=progress))
+
+
+@operation("truncate plan")
+def truncate_plan(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    """What a truncation would do that keeps `snapshots` and `hours` of history."""
+    return _plan(plan_truncation(store, _history(arguments)))
+
+
+@operation("truncate execute")
+def truncate_execute(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    """Does so, if the log would begin at `to` still."""
+    require_leader(store, "truncate the log")
+    plan = plan_truncation(store, _history(arguments))
+    if plan.to != arguments["to"]:
+        raise TruncationRefused(
+            f"the log would begin at {plan.to} by now, instead of {Position(arguments['to'])}",
+            hint="plan again",
+        )
+    execute_truncation(store, plan, progress=progress)
+    return _plan(plan)
+
+
+def _history(arguments: Arguments) -> HistoryPolicy:
+    return HistoryPolicy(arguments["snapshots"], timedelta(hours=arguments["hours"]))
+
+
+def _snapshot(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        **asdict(snapshot),
+        "time": snapshot.time.isoformat(timespec="seconds"),
+        # As text: not every reader of JSON has integers of 64 bits.
+        "checksum": f"{snapshot.checksum:016x}",
+        "database_bytes": snapshot.database_bytes,
+    }
+
+
+def _plan(plan: TruncationPlan) -> dict[str, Any]:
+    kept = [_snapshot(each) for each in plan.kept]
+    return {**asdict(plan), "positions": plan.positions, "kept": kept}

@@ -19,6 +19,7 @@ from aurora_store.status import PAGE_BYTES, Latency, State, Status
 
 if TYPE_CHECKING:
     from aurora_store.election import Candidate, CandidateState
+    from aurora_store.maintenance import MaintenanceStatus
     from aurora_store.store import Store
 
 _Number = Callable[[Status], float]
@@ -35,6 +36,16 @@ _GAUGES: tuple[tuple[str, str, _Number], ...] = (
     ("held_pages", "Pages in memory, all versions.", lambda s: s.pages_held),
     ("writers_waiting", "Transactions in line for the write lock.", lambda s: s.writers_waiting),
     ("readers", "Open transactions.", lambda s: s.readers),
+    (
+        "snapshot_position",
+        "Where the newest complete snapshot begins; 0: none.",
+        lambda s: s.snapshot.position,
+    ),
+    (
+        "log_bytes_since_snapshot",
+        "Of the log since the newest snapshot.",
+        lambda s: s.snapshot.bytes_since,
+    ),
     (
         "oldest_reader_age_versions",
         "Transactions made durable since the oldest open one began.",
@@ -89,12 +100,45 @@ class StoreCollector(Collector):
         if status.last_entry_age_s is not None:
             age.add_metric((), status.last_entry_age_s)
         yield age
+        snapshot_age = GaugeMetricFamily(
+            "aurora_store_snapshot_age_seconds", "Of the newest one; missing if there is none."
+        )
+        if status.snapshot.age_s is not None:
+            snapshot_age.add_metric((), status.snapshot.age_s)
+        yield snapshot_age
         for name, text, value in _COUNTERS:
             yield CounterMetricFamily(f"aurora_store_{name}", text, value(status))
         for name, text, latency in _LATENCIES:
             yield _histogram(name, text, latency(status))
+        if status.maintenance is not None:
+            yield from _of_maintenance(status.maintenance)
         if self.candidate is not None:
             yield from _of_candidate(self.candidate)
+
+
+def _of_maintenance(maintenance: MaintenanceStatus) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "aurora_store_log_disk_bytes", "Of the log's directory.", maintenance.log_disk_bytes
+    )
+    yield GaugeMetricFamily(
+        "aurora_store_log_beginning_position",
+        "First position of the log not truncated.",
+        maintenance.log_beginning,
+    )
+    done = CounterMetricFamily(
+        "aurora_store_maintenance_done", "Times that a job did something.", labels=["upkeep"]
+    )
+    failures = CounterMetricFamily(
+        "aurora_store_maintenance_failures", "Times that a job failed.", labels=["upkeep"]
+    )
+    failing = GaugeMetricFamily(
+        "aurora_store_maintenance_failing", "Failures of a job in a row.", labels=["upkeep"]
+    )
+    for job in maintenance.jobs:
+        done.add_metric([job.name], job.done)
+        failures.add_metric([job.name], job.failures)
+        failing.add_metric([job.name], job.failing)
+    yield from (done, failures, failing)
 
 
 def _of_candidate(candidate: Candidate) -> Iterator[Metric]:

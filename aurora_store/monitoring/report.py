@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from aurora_store import __version__
 from aurora_store.errors import StoreError
 from aurora_store.monitoring.history import History, Recent
-from aurora_store.status import PAGE_BYTES, Latency, State, Status
+from aurora_store.status import PAGE_BYTES, Latency, SnapshotStatus, State, Status
 
 if TYPE_CHECKING:
     from aurora_store.election import Candidate
+    from aurora_store.maintenance import MaintenanceStatus
     from aurora_store.store import Store
 
 _STILL_LIMIT_S = 60.0  # for a replica that opens
@@ -77,11 +79,32 @@ def status_document(store: Store, candidate: Candidate | None, history: History)
         "rewinds": status.rewinds,
         "versions_taken_back": status.versions_taken_back,
         "reloads": status.reloads,
+        "snapshot": _snapshot(status.snapshot),
+        "maintenance": None if status.maintenance is None else _maintenance(status.maintenance),
         "latency_bounds_s": Latency.BOUNDS_S,
         "append_latency": _latency(status.append_latency),
         "commit_latency": _latency(status.commit_latency),
         "last_minute": _recent(recent),
         "candidate": None if candidate is None else _candidate(candidate),
+    }
+
+
+def _snapshot(snapshot: SnapshotStatus) -> dict[str, Any]:
+    return {
+        "state": snapshot.state.value,
+        "position": snapshot.position,
+        "version": snapshot.version,
+        "age_s": snapshot.age_s,
+        "bytes_since": snapshot.bytes_since,
+    }
+
+
+def _maintenance(maintenance: MaintenanceStatus) -> dict[str, Any]:
+    return {
+        "log_beginning": maintenance.log_beginning,
+        "log_disk_bytes": maintenance.log_disk_bytes,
+        "compacts": maintenance.compacts,
+        "jobs": [asdict(job) for job in maintenance.jobs],
     }
 
 

@@ -99,3 +99,8 @@ class _Broken(Collector):
 def register(broken: bool = False) -> None:
     """Adds a collector to the server's, as other parts of an application do."""
     _serving().registry.register(_Broken() if broken else _Snapshots())
+
+
+def snapshot() -> int:
+    """Takes one; returns its position."""
+    return int(store_worker._opened().snapshot().position)

@@ -31,6 +31,7 @@ def documented() -> dict[str, tuple[str, set[str]]]:
 
 def test_the_table_in_the_documentation_is_what_a_scrape_gives(single: Worker) -> None:
     address = single.call("serve")
+    single.call("snapshot")  # its age is told once there is one
     single.call("stand", name="red")
     single.call("tell_of_candidate")
     real: dict[str, tuple[str, set[str]]] = {}
