@@ -8,6 +8,7 @@ DEMO_ARGS ?=
 SCENARIO ?=
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
 BENCH_ARGS ?=
+RELIABILITY_ARGS ?=
 
 PACKAGES := libsqlite3-dev libzstd-dev libxxhash-dev doctest-dev cmake g++ make zookeeper \
             default-jre-headless
@@ -19,7 +20,7 @@ BUILD_INPUTS := setup.py pyproject.toml $(shell find compat -type f) $(shell fin
 # Prerequisites are steps, in this order.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps venv libmesos test native-test asan tsan fuzz lint demo demo-framework cluster vagrant-validate bench bench-page mesos-extra soak clean
+.PHONY: help deps venv libmesos test native-test asan tsan fuzz lint demo demo-framework cluster vagrant-validate bench bench-page reliability mesos-extra soak clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -111,6 +112,12 @@ bench: venv libmesos ## Run the benchmarks, with BENCH_ARGS; results in bench-re
 
 bench-page: venv ## Put the tables and plots of bench-results into docs/benchmarks.md
 	.venv/bin/python -m benchmarks.page bench-results/results.json
+
+reliability: venv libmesos ## Live through a compressed day of load, for docs/reliability.md
+	.venv/bin/python -c 'import matplotlib' 2>/dev/null \
+	  || .venv/bin/python -m pip install -q --disable-pip-version-check -e '.[test,bench]'
+	.venv/bin/python -m benchmarks.reliability --json bench-results/reliability.json \
+	  --page docs/reliability.md $(RELIABILITY_ARGS)
 
 mesos-extra: venv libmesos ## Install the extra "mesos" afresh for each of PYTHONS, and try it
 	AURORA_STORE_PYTHONS="$(PYTHONS)" .venv/bin/python -m pytest tests/dev/test_mesos_extra.py -v

@@ -30,6 +30,7 @@ from benchmarks import (
     streaming,
     takeover,
     targets,
+    upkeep,
 )
 from benchmarks.settings import Row, Settings
 
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Settings], list[Row]]]] = {
     "log-bytes": ("Bytes in the log per transaction", log_bytes.run),
     "takeover": ("Takeover by a warm standby, the median round", takeover.run),
     "cold-start": ("Opening one replica from its log", cold_start.run),
+    "upkeep": ("Keeping a database: snapshot, truncation, backup, restore", upkeep.run),
     "streaming": ("Reading a log", streaming.run),
     "point-reads": ("Reads by primary key", point_reads.run),
     "status-updates": ("Status updates of Mesos, recorded and acknowledged", status_updates.run),

@@ -37,6 +37,11 @@ def filled(text: str, document: dict[str, Any]) -> str:
     }
     for name, found in document["benchmarks"].items():
         parts[name] = report.markdown_table(found["rows"])
+    return fill_places(text, parts)
+
+
+def fill_places(text: str, parts: dict[str, str]) -> str:
+    """What stands in the places of a page replaced; a place without a part says so."""
     return _PLACE.sub(
         lambda place: f"{place[1]}{parts.get(place['name'], 'Not part of this run.')}\n{place[3]}",
         text,

@@ -53,6 +53,37 @@ def draw(results: Results, directory: Path) -> list[Path]:
     return paths
 
 
+def draw_reliability(found: dict[str, Any], path: Path) -> None:
+    """A day with all policies on: disk, memory and the time that a restarted standby took."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    samples, restarts = found["samples"], found["restarts"]
+    hours = [sample["hour"] for sample in samples]
+    with pyplot.rc_context(_STYLE):
+        figure, (disk, memory, start) = pyplot.subplots(
+            3, 1, figsize=(7.5, 8.0), layout="constrained", sharex=True
+        )
+        names = ("leader", "standby", "standby that is killed")
+        for number, name in enumerate(names):
+            disk.plot(hours, [s["disk_mb"][number] for s in samples], label=name, linewidth=1)
+            memory.plot(hours, [s["memory_mb"][number] for s in samples], label=name, linewidth=1)
+        disk.set_title("Bytes of the log's directory, MB")
+        memory.set_title("Resident memory of the process, MB")
+        start.plot([r["hour"] for r in restarts], [r["start_up_s"] for r in restarts], "o")
+        start.set_title("Seconds until the restarted standby had read the log")
+        start.set_xlabel("hour of the day")
+        start.set_xlim(0, 24)
+        start.set_xticks(range(0, 25, 3))
+        for axes in (disk, memory, start):
+            axes.set_ylim(bottom=0)
+        disk.legend(ncol=3, fontsize=9)
+        figure.savefig(path, metadata={"Date": None})
+        pyplot.close(figure)
+
+
 def _commit_rate(axes: Any, results: Results) -> bool:
     rows = [row for row in _rows(results, "commits") if row["interface"] == "DB-API"]
     beside_rivals = _systems(results).get(("aurora-store", "Python threads"))
@@ -165,12 +196,33 @@ def _framework_takeover(axes: Any, results: Results) -> bool:
     return True
 
 
+def _upkeep(axes: Any, results: Results) -> bool:
+    rows = [row for row in _rows(results, "upkeep") if "_commits" in row]
+    if not rows:
+        return False
+    row = rows[-1]  # the largest database
+    seconds, median, worst = zip(*row["_commits"], strict=True)
+    begin, end = row["_snapshot"]
+    axes.axvspan(begin, end, color="tab:blue", alpha=0.1, label="snapshot under way")
+    axes.plot(
+        seconds, worst, color="tab:orange", linewidth=0.8, label="worst of a tenth of a second"
+    )
+    axes.plot(seconds, median, color="tab:blue", linewidth=0.8, label="median of it")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlabel("seconds")
+    axes.set_title(f"Milliseconds of commits beside a snapshot, {row['rows']:,} rows")
+    _legend(axes, 3)
+    return True
+
+
 _PLOTS: dict[str, Callable[[Any, Results], bool]] = {
     "commit-rate": _commit_rate,
     "commit-latency": _commit_latency,
     "takeover": _takeover,
     "cold-start": _cold_start,
     "framework-takeover": _framework_takeover,
+    "upkeep": _upkeep,
 }
 
 

@@ -24,6 +24,12 @@ class Process:
         self._process.start()
         theirs.close()
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        assert self._process.pid is not None
+        return self._process.pid
+
     def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Runs a function there and returns what it returned."""
         self.start(function, *arguments, **options)

@@ -191,7 +191,7 @@ class Ensemble:
         self.processes: list[Process] = []
         for number in range(replicas):
             self.processes.append(Process())
-            self._open(number)
+            self._open(number, opener)
         for each in self.processes:
             each.start(ready)
         for each in self.processes:
@@ -199,11 +199,15 @@ class Ensemble:
 
     def restart(self, number: int) -> None:
         """Opens a replica that was killed again, and waits until it has read the log."""
-        self.processes[number] = Process()
-        self._open(number)
+        self.reopen(number, self._opener)
         self.processes[number].call(self._ready)
 
-    def _open(self, number: int) -> None:
+    def reopen(self, number: int, opener: Callable[..., Any]) -> Any:
+        """Opens a replica that was killed again; what `opener` returned there."""
+        self.processes[number] = Process()
+        return self._open(number, opener)
+
+    def _open(self, number: int, opener: Callable[..., Any]) -> Any:
         options = dict(self._options)
         if self._addresses:
             options |= {
@@ -211,7 +215,7 @@ class Ensemble:
                 "peers": self._addresses,
                 "auto_initialize": True,
             }
-        self.processes[number].call(self._opener, str(self.directory / str(number)), **options)
+        return self.processes[number].call(opener, str(self.directory / str(number)), **options)
 
     def kill(self) -> None:
         """Ends every process."""

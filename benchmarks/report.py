@@ -67,7 +67,8 @@ def _left_out(rows: list[Row]) -> list[Row]:
 def _columns(rows: list[Row]) -> list[tuple[str, bool]]:
     """Their names, and whether they hold numbers."""
     shown = [row for row in rows if "left_out" not in row]
-    names = dict.fromkeys(column for row in shown for column in row)
+    # What begins with an underscore is for plots.
+    names = dict.fromkeys(column for row in shown for column in row if column[0] != "_")
     return [
         (name, any(isinstance(row.get(name), int | float | list) for row in shown))
         for name in names

@@ -72,6 +72,15 @@ def _rivals(results: Results) -> Iterator[_Measured]:
             yield _Measured(f"{row['system']}, {row['client']}", row["store_to_it"], at_least=1.0)
 
 
+def _beside_snapshot(column: str, at_most: float) -> Callable[[Results], Iterator[_Measured]]:
+    def find(results: Results) -> Iterator[_Measured]:
+        for row in _rows(results, "upkeep"):
+            if column in row:
+                yield _Measured(f"{row['rows']:,} rows", row[column], at_most=at_most)
+
+    return find
+
+
 def _log_bytes(results: Results) -> Iterator[_Measured]:
     for row in _rows(results, "log-bytes"):
         case = f"{row['change']}, {row['tasks']:,} tasks"
@@ -172,6 +181,12 @@ _TARGETS: dict[str, Callable[[Results], Iterator[_Measured]]] = {
     "64 writers, 3 replicas >= 25 x stock rate of raw appends": _many_writers,
     "64 writers, 3 replicas: rate >= 1 x a rival's": _rivals,
     "log bytes per transaction <= 600": _log_bytes,
+    "commits beside a snapshot: median <= 2 x of those without": _beside_snapshot(
+        "p50_to_without", 2.0
+    ),
+    "commits beside a snapshot: longest <= 5 x of those without": _beside_snapshot(
+        "max_to_without", 5.0
+    ),
     "takeover, election won to first commit <= 10 raw appends": _takeover,
     "takeover, of a large database <= 1.5 x of a small one": _takeover_by_size,
     "cold start >= 5 x as fast as log.read and inserting": _cold_start,

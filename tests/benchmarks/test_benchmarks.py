@@ -23,6 +23,7 @@ _BENCHMARKS = {
     "log-bytes",
     "takeover",
     "cold-start",
+    "upkeep",
     "streaming",
     "point-reads",
     "status-updates",
