@@ -78,12 +78,12 @@ class Maps:
                 _drop(self._by_host, task.assignment.host, task.id)
 
     def job_keys(self) -> set[JobKey]:
-        """Jobs that have tasks, from the index."""
-        return set(self._by_job)
+        """Jobs that have tasks, from the index; copies, too."""
+        return {self._copy(key) for key in self._by_job}
 
     def job_keys_by_walking(self) -> set[JobKey]:
         """The same from all tasks, as before there was an index of jobs."""
-        return {task.job for task in self._tasks.values()}
+        return {self._copy(key) for key in {task.job for task in self._tasks.values()}}
 
     def role_summaries(self, keys: Iterable[JobKey]) -> Counter[str]:
         """How many of these jobs each role has."""

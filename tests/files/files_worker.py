@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import random
-import time
 
 from sqlalchemy import text
 
 from aurora_store import Store
-from aurora_store.native import call, lib
 from aurora_store.record import read_record
 
 _stores: list[Store] = []
@@ -48,11 +46,9 @@ def lead_again() -> None:
 
 
 def snapshot() -> int:
-    """Begins a snapshot; returns where."""
+    """Takes a snapshot; returns where it begins."""
     (store,) = _stores
-    _, outcome = call(lib.aur_store_snapshot, store._native, 30.0)
-    assert outcome.status == lib.AUR_OK, outcome.reason
-    return int(outcome.position)
+    return int(store.snapshot(timeout=30.0).position)
 
 
 def newest_snapshot() -> int:
@@ -63,14 +59,9 @@ def newest_snapshot() -> int:
 
 
 def truncate(to: int) -> None:
-    """Forgets what is before `to`, once a complete snapshot makes up for it."""
+    """Forgets what is before `to`."""
     (store,) = _stores
-    for _ in range(300):
-        _, outcome = call(lib.aur_store_truncate, store._native, to)
-        if outcome.status != lib.AUR_FAILED:
-            break
-        time.sleep(0.1)
-    assert outcome.status == lib.AUR_OK, outcome.reason
+    store.truncate(to)
 
 
 def close() -> None:
