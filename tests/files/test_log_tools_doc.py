@@ -38,7 +38,11 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     table = min(copy.glob("*.ldb"))
     flip(table, 100_000)
     flip(table, 900_000)
-    return {"/var/lib/scheduler/store": store, "/backup/copy": copy}
+    return {
+        "/var/lib/scheduler/store": store,
+        "/backup/copy": copy,
+        "/backup/new": root / "new",
+    }
 
 
 def _pattern(shown: str) -> str:
@@ -48,15 +52,28 @@ def _pattern(shown: str) -> str:
         if line == "...":
             lines.append(r"(?:.*\n)*?.*")
             continue
-        words = " ".join(line.split())
+        words = _same_bytes(" ".join(line.split()))
         pattern = re.sub(r"\d[\d.:]*", r"\\d[\\d.:]*", re.escape(words).replace("\\.", "."))
         lines.append(re.sub("[▁▂▃▄▅▆▇█]+", "[▁▂▃▄▅▆▇█ ]+", pattern))
     return "\n".join(lines)
 
 
+def _same_bytes(line: str) -> str:
+    """Checksums and blobs may differ."""
+    return re.sub(r"\b[0-9a-f]{16}\b", "checksum", re.sub(r"x'[0-9a-f]*'", "blob", line))
+
+
 def _normal(printed: str) -> str:
-    lines = (" ".join(line.split()) for line in printed.splitlines())
-    steps = ("Reading the log", "Applying it to", "Looking which pages")
+    lines = (_same_bytes(" ".join(line.split())) for line in printed.splitlines())
+    steps = (
+        "Reading the log",
+        "Applying it to",
+        "Looking which pages",
+        "Looking through the log",
+        "Replaying",
+        "Writing the file",
+        "Rewriting",
+    )
     return "\n".join(line for line in lines if line and not line.startswith(steps))
 
 
@@ -85,9 +102,9 @@ def test_an_example_prints_what_is_shown(
 
 def test_every_command_of_the_page_is_shown() -> None:
     group = main.commands["log"]
-    shown = {command.split()[2] for command, _ in _EXAMPLES}
-    assert shown == {"list", "verify", "stat", "tail"}
-    assert shown <= set(group.commands)  # type: ignore[attr-defined]
+    shown = {command.split()[2] for command, _ in _EXAMPLES if command.split()[1] == "log"}
+    assert shown == set(group.commands)  # type: ignore[attr-defined]
+    assert any(command.split()[1] == "sql" for command, _ in _EXAMPLES)
 
 
 def test_the_python_example_prints_what_is_shown(places: dict[str, Path]) -> None:

@@ -125,10 +125,11 @@ def _print_action(action: Action, as_json: bool) -> None:
 
 
 def _header(action: Action, record: Record) -> dict[str, Any]:
+    from aurora_store.log import Position
     from aurora_store.record import Kind, leader_of
 
     header: dict[str, Any] = {
-        "position": action.position,
+        "position": Position(action.position),
         "kind": record.kind.label,
         "learned": action.learned,
         "bytes": len(action.data),
