@@ -300,7 +300,7 @@ void World::snapshot(const ProcessPtr& process) {
 bool World::snapshot_is_sound(const ProcessPtr& process, Position position) {
   SnapshotCheck check;
   const Outcome outcome =
-      check_snapshot(*process->tools_log, position, in(seconds(2)), &check, [](PageNumber) {});
+      check_snapshot(*process->tools_log, position, in(seconds(2)), &check, [] {});
   if (outcome.status == Status::corrupt && !process->tools_log->gave_damage() && !process->dead) {
     fail("a complete snapshot can be loaded", "the one at position " + std::to_string(position) +
                                                   ", read by " + process->name + ": " +
