@@ -9,18 +9,19 @@ SCENARIO ?=
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
 BENCH_ARGS ?=
 RELIABILITY_ARGS ?=
+SIM_SEEDS ?= 10000
 
-PACKAGES := libsqlite3-dev libzstd-dev libxxhash-dev doctest-dev cmake g++ make zookeeper \
+PACKAGES := libsqlite3-dev libzstd-dev libxxhash-dev doctest-dev cmake g++ make patch zookeeper \
             default-jre-headless
 FUZZERS := $(basename $(notdir $(wildcard native/fuzz/fuzz_*.cc)))
 INSTALLED := .venv/.installed
 BUILD_INPUTS := setup.py pyproject.toml $(shell find compat -type f) $(shell find native -not -path 'native/tests*' \
-                  -not -path 'native/fuzz*' -type f)
+                  -not -path 'native/fuzz*' -not -path 'native/sim*' -type f)
 
 # Prerequisites are steps, in this order.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps venv libmesos test native-test asan tsan fuzz lint demo demo-framework cluster vagrant-validate bench bench-page reliability mesos-extra soak clean
+.PHONY: help deps venv libmesos test native-test sim asan tsan fuzz lint demo demo-framework cluster vagrant-validate bench bench-page reliability mesos-extra soak clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -62,13 +63,19 @@ test: deps venv libmesos native-test ## Run all tests: C++, SQLAlchemy's suite, 
 	.venv/bin/python -m pytest tests/dialect -c tests/dialect/pytest.ini -q
 	.venv/bin/python -m pytest
 
-native-test: deps ## Build and run the C++ unit tests
-	cmake -S native -B build/native -DAURORA_TESTS=ON
+native-test: deps ## Build and run the C++ unit tests and the simulation, also with planted bugs
+	cmake -S native -B build/native -DAURORA_TESTS=ON -DAURORA_SIM=ON -DAURORA_PLANTS=ON
 	cmake --build build/native --parallel $(JOBS)
 	ctest --test-dir build/native --output-on-failure
 
-asan: deps ## Run the C++ unit tests under the address and undefined-behaviour sanitizers
-	cmake -S native -B build/asan -DAURORA_TESTS=ON -DAURORA_SANITIZE=address,undefined
+sim: deps ## Run SIM_SEEDS seeds of the simulation (10000)
+	cmake -S native -B build/native -DAURORA_TESTS=ON -DAURORA_SIM=ON -DAURORA_PLANTS=ON
+	cmake --build build/native --parallel $(JOBS) --target aurora_sim
+	build/native/aurora_sim --seeds $(SIM_SEEDS) --jobs $(JOBS)
+
+asan: deps ## Run the C++ unit tests and the simulation under the address and undefined-behaviour sanitizers
+	cmake -S native -B build/asan -DAURORA_TESTS=ON -DAURORA_SIM=ON -DAURORA_SIM_SEEDS=200 \
+	  -DAURORA_SANITIZE=address,undefined
 	cmake --build build/asan --parallel $(JOBS)
 	ctest --test-dir build/asan --output-on-failure
 

@@ -127,8 +127,10 @@ Outcome Replica::wait_caught_up(Deadline deadline) {
 }
 
 Outcome Replica::wait_position(Position position, Deadline deadline) {
-  return wait(deadline, "waiting for a position",
-              [this, position] { return info_.next > position; });
+  // A replica that still opens has read it, but lets nobody read it yet.
+  return wait(deadline, "waiting for a position", [this, position] {
+    return info_.state != ReplicaState::opening && info_.next > position;
+  });
 }
 
 Outcome Replica::snapshot(Deadline deadline) {

@@ -17,6 +17,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// As aurora_store/tokens.py has it: the row says what became of the transaction.
+std::string insert_token(Token token, bool committed) {
+  return "INSERT INTO aurora_store_token VALUES('" + name_of(token) + "', 0, 0, " +
+         (committed ? "1" : "0") + ")";
+}
+std::string find_token(Token token) {
+  return "SELECT committed FROM aurora_store_token WHERE token = '" + name_of(token) + "'";
+}
+
 Deadline in(Time time) { return Clock::now() + time; }
 
 constexpr char kSetup[] =
@@ -25,7 +34,8 @@ constexpr char kSetup[] =
 
 constexpr char kTables[] =
     "CREATE TABLE account(id INTEGER PRIMARY KEY, balance INTEGER NOT NULL);"
-    "CREATE TABLE aurora_store_token(token TEXT PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TABLE aurora_store_token(token TEXT NOT NULL PRIMARY KEY, epoch INTEGER NOT NULL, "
+    "time_us INTEGER NOT NULL, committed INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE bank(one INTEGER PRIMARY KEY, transfers INTEGER NOT NULL);"
     "CREATE TABLE ballast(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
     "INSERT INTO bank VALUES(1, 0);";
@@ -105,7 +115,8 @@ bool Sql::numbers(const std::string& query, std::vector<std::int64_t>* column) {
 bool Sql::read(Statement* statement) {
   std::vector<std::int64_t> tokens;
   std::vector<std::int64_t> count;
-  if (!numbers("SELECT CAST(substr(token, 2) AS INTEGER) FROM aurora_store_token", &tokens) ||
+  if (!numbers("SELECT CAST(substr(token, 2) AS INTEGER) FROM aurora_store_token "
+               "WHERE committed", &tokens) ||
       !numbers("SELECT balance FROM account ORDER BY id", &statement->balances) ||
       !numbers("SELECT transfers FROM bank", &count) || count.size() != 1) {
     return false;
@@ -139,7 +150,7 @@ bool Bank::change(Sql& sql, Token token, bool plain) {
     return "UPDATE account SET balance = balance + " + std::to_string(amount) +
            " WHERE id = " + std::to_string(account);
   };
-  if (!sql.run("INSERT INTO aurora_store_token VALUES('" + name_of(token) + "')")) return false;
+  if (!sql.run(insert_token(token, true))) return false;
   if (!sql.run(add(transfer.from, -transfer.amount))) return false;
   if (!plain && random_.chance(0.3)) Scheduler::current()->sleep(pause(20));
   if (!plain && random_.chance(0.15)) {
@@ -171,20 +182,11 @@ bool Bank::transfer(const ProcessPtr& process, Sql& sql, bool final) {
     Reign now = 0;
     if (!process->replica->database()->reign(&now).ok() || now <= reign) {
       unknown_.emplace_back(token, reign);
-    } else {
+    } else if (random_.chance(0.5)) {
       ask(process, sql, token);
-      if (!oracle_.may_run_again(token) || sql.stale()) return false;
-      if (!sql.begin(line).ok()) {
-        sql.abandon();
-        return false;
-      }
-      oracle_.run_again(token);
-      if (!change(sql, token, true)) {
-        sql.abandon();
-        if (!process->dead) oracle_.never(token, "a statement failed");
-        return false;
-      }
-      settle(process, sql, token, final);
+      return false;
+    } else {
+      run_again(process, sql, token);
       return true;
     }
   }
@@ -245,17 +247,33 @@ void Bank::settle(const ProcessPtr& process, Sql& sql, Token token, bool final) 
   }
 }
 
-// Within a transaction that has begun: reads under the write lock, and believes it when that is
-// durable.
+// The three of them as aurora_store/tokens.py: within a transaction that has begun.
+
+// An answer is a commit of its own, unless the token is there.
 void Bank::ask(const ProcessPtr& process, Sql& sql, Token token) {
   std::vector<std::int64_t> there;
-  if (!sql.numbers("SELECT count(*) FROM aurora_store_token WHERE token = '" + name_of(token) + "'",
-                   &there) ||
-      !sql.run("COMMIT") || !sql.side().wait(in(seconds(60))).ok() || process->dead) {
-    sql.abandon();
-    return;
+  if (!sql.numbers(find_token(token), &there) ||
+      (there.empty() && !sql.run(insert_token(token, false))) || !sql.run("COMMIT") ||
+      !sql.side().wait(in(seconds(60))).ok() || process->dead) {
+    return sql.abandon();
   }
-  oracle_.answered(token, there[0] != 0);
+  oracle_.answered(token, !there.empty() && there[0] != 0);
+}
+
+// The same transaction with the same token, by a client that does not know.
+void Bank::run_again(const ProcessPtr& process, Sql& sql, Token token) {
+  std::vector<std::int64_t> there;
+  if (!sql.numbers(find_token(token), &there)) return sql.abandon();
+  if (!there.empty()) {
+    if (sql.run("COMMIT") && sql.side().wait(in(seconds(60))).ok() && !process->dead) {
+      reach(Window::token_found);
+      oracle_.answered(token, there[0] != 0);
+    }
+    return sql.abandon();
+  }
+  oracle_.run_again(token);
+  if (!change(sql, token, true)) return sql.abandon();
+  settle(process, sql, token, false);
 }
 
 void Bank::write(ProcessPtr process) {

@@ -81,8 +81,9 @@ class Bank {
   void write(ProcessPtr process);
   void read(ProcessPtr process);
 
-  // Asks a leader about a token of unknown outcome.
+  // What a client does that does not know what became of its transaction.
   void ask(const ProcessPtr& process, Sql& sql, Token token);
+  void run_again(const ProcessPtr& process, Sql& sql, Token token);
 
  private:
   bool change(Sql& sql, Token token, bool plain);

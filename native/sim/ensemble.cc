@@ -91,13 +91,6 @@ bool Ensemble::recovered(Machine machine) {
   return disk.voting;
 }
 
-bool Ensemble::left_behind(Machine machine) {
-  const Position begin = log(machine).beginning(Deadline::max()).position;
-  if (begin == 0 || log(machine).ending(Deadline::max()).position > begin) return false;
-  std::list<Entry> entries;  // the first one is a snapshot's begin, if it is there
-  return !log(machine).read(begin, begin, &entries, Deadline::max()).ok() || entries.empty();
-}
-
 void Ensemble::lose_messages(Machine writer) {
   for (Machine other = 0; other < machines_.size(); ++other) {
     if (other == writer || !takes_part(machines_[other])) continue;

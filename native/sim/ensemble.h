@@ -63,9 +63,12 @@ class Ensemble {
   void wipe(Machine machine);
   bool recovered(Machine machine);
 
-  // Whether its replica has not heard of the truncation, nor of anything behind it. A real one still
-  // has its old beginning then, which the memory log forgets for all of them at once.
-  bool left_behind(Machine machine);
+  // Whether its replica has not heard of the truncation at that position, nor of anything behind it.
+  // A real one still has its old beginning then, which the memory log forgets for all at once.
+  void note_truncation(Position position) { truncation_ = position; }
+  bool left_behind(Machine machine) {
+    return log(machine).ending(Deadline::max()).position < truncation_;
+  }
 
   // Some messages of the next write do not arrive.
   void lose_messages(Machine writer);
@@ -101,6 +104,7 @@ class Ensemble {
   const std::shared_ptr<MemoryEnsemble> shared_;
   std::vector<Disk> machines_;
   Position damaged_log_ = 0;
+  Position truncation_ = 0;
 };
 
 }  // namespace aurora::sim

@@ -21,6 +21,7 @@ namespace {
 
 using namespace aurora::sim;
 
+constexpr unsigned kLook_us = 20'000;  // at the workers
 constexpr unsigned kLongestRun_s = 120;  // of one seed, on a slow machine
 
 struct Options {
@@ -154,7 +155,16 @@ int main(int argc, char** argv) {
   bool failed = false;
   while (!workers.empty()) {
     int status = 0;
-    const pid_t ended = wait(&status);
+    const pid_t ended = waitpid(-1, &status, WNOHANG);
+    if (ended == 0) {
+      usleep(kLook_us);
+      if (isatty(STDERR_FILENO)) {
+        std::fprintf(stderr, "\r%llu of %llu seeds ",
+                     static_cast<unsigned long long>(shared->done.load()),
+                     static_cast<unsigned long long>(options.seeds));
+      }
+      continue;
+    }
     workers.erase(std::remove(workers.begin(), workers.end(), ended), workers.end());
     if (status == 0 || failed) continue;
     failed = true;

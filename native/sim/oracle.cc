@@ -29,11 +29,12 @@ void Oracle::committed(Token token, Position position) {
 
 void Oracle::never(Token token, const std::string& why) {
   Attempted& its = all_[index(token)];
-  if (its.fate == Fate::committed || its.seen) {
+  if (!its.again && (its.fate == Fate::committed || its.seen)) {
     fail("LeadershipLost means certainly not in the log",
          name_of(token) + " is said not to be (" + why + "), but was " +
              (its.seen ? "seen" : "committed"));
   }
+  if (its.again) return;
   its.fate = Fate::never;
   its.why = why;
   note(name_of(token) + " certainly not: " + why);
@@ -61,18 +62,10 @@ void Oracle::answered(Token token, bool committed) {
   its.asked = true;
   its.fate = committed ? Fate::committed : Fate::never;
   its.why = "a later leader said so";
-  its.final = committed || token % 2 == 0;  // the others may be run again
-}
-
-bool Oracle::may_run_again(Token token) const {
-  const Attempted& its = all_[index(token)];
-  return its.asked && its.fate == Fate::never && !its.final;
 }
 
 void Oracle::run_again(Token token) {
   Attempted& its = all_[index(token)];
-  its.fate = Fate::open;
-  its.asked = false;
   its.again = true;
   note(name_of(token) + " again");
   reach(Window::token_again);

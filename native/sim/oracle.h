@@ -42,7 +42,8 @@ class Oracle {
 
   // What a leader said about the token of an attempt that was unknown.
   void answered(Token token, bool committed);
-  bool may_run_again(Token token) const;
+  // Its first attempt is still unknown: what the second is told to be lost, may be there by the
+  // first.
   void run_again(Token token);
 
   // A durable read by `who`, of a replica that had applied everything up to `position`.
@@ -64,7 +65,6 @@ class Oracle {
     Position position = 0;  // committed: within the log up to here
     bool seen = false;      // by a durable read
     bool asked = false;     // a leader said what became of it
-    bool final = false;     // not to be run again
     bool again = false;
     std::string why;
   };

@@ -50,6 +50,7 @@ constexpr std::array<const char*, kWindows> kNames = {
     "a later leader said of a token: committed",
     "a later leader said of a token: not committed",
     "a transaction was run again with its token",
+    "a transaction that was run again had its token there",
     "versions were taken back",
     "a connection was refused for what it had seen",
     "a reader kept its version while another became durable",

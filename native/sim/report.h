@@ -44,6 +44,7 @@ enum class Window {
   token_said_in,
   token_said_out,
   token_again,
+  token_found,
   versions_taken_back,
   connection_stale,
   view_across_commit,

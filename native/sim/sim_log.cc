@@ -221,6 +221,7 @@ Outcome SimLog::truncate(Position to, Deadline deadline) {
     outcome = wait_in_vain(deadline, "no quorum of replicas answered");
   } else {
     outcome = ensemble_.log(machine_).truncate(to, Clock::now());
+    if (outcome.ok()) ensemble_.note_truncation(outcome.position);
   }
   if (!outcome.ok()) elected_ = false;
   return said("truncate", std::to_string(to), std::move(outcome));

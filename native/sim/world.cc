@@ -300,7 +300,7 @@ void World::snapshot(const ProcessPtr& process) {
 bool World::snapshot_is_sound(const ProcessPtr& process, Position position) {
   SnapshotCheck check;
   const Outcome outcome =
-      check_snapshot(*process->tools_log, position, in(seconds(2)), &check, [](PageNumber) {});
+      check_snapshot(*process->tools_log, position, in(seconds(2)), &check, [] {});
   if (outcome.status == Status::corrupt && !process->tools_log->gave_damage() && !process->dead) {
     fail("a complete snapshot can be loaded", "the one at position " + std::to_string(position) +
                                                   ", read by " + process->name + ": " +
@@ -341,6 +341,8 @@ void World::watch() {
         if (info.reloads > last.reloads) reach(Window::reloaded);
         if (info.versions_taken_back > last.versions_taken_back) reach(Window::versions_taken_back);
         note_snapshots(info, last);
+        const bool loading = info.snapshot_state == SnapshotState::loading;
+        if (loading && troubles_.crash > 0 && random_.chance(0.3)) crash_somewhere(process);
         last = info;
         const std::uint32_t pages = process->replica->database()->store()->stats().page_count;
         if (pages < last_pages[process->number]) reach(Window::cut_to_size);
