@@ -289,6 +289,45 @@ TEST_CASE("a standby applies entries, and one that does not fit changes nothing"
   CHECK_FALSE(standby.wait_unsent(past()));  // nothing of it is to be sent again
 }
 
+// Whether the log has them may be told by entries that are read no more.
+TEST_CASE("what a loaded snapshot may or may not hold stays unknown, what is behind it does not") {
+  const Image image = {{1, 5}};
+  const std::uint64_t checksum = page_hash(1, stamped(1, 5)->bytes);
+  for (const Version loaded : {Version{1}, Version{2}}) {
+    Database database;
+    database.set_readable(true, "");
+    database.begin_reign(7, nullptr, kLimit);
+    Version version = 0;
+    REQUIRE(database.publish(7, pages_of({{1, 1}}), 1, 1, &version).ok());
+    PageStore::Changes changes;
+    REQUIRE(database.collect(&changes));
+    database.make_durable({10, 0, 7});
+    REQUIRE(database.publish(7, pages_of({{1, 2}}), 1, 1, &version).ok());
+    REQUIRE(database.collect(&changes));  // sent: version 2
+    database.end_reign(Refusal::outcome_unknown, "no answer");
+    auto waiting = std::async(std::launch::async,
+                              [&] { return database.wait_durable(7, version, soon()); });
+    database.replace();
+    std::string reason;
+    REQUIRE(database.load(pages_of(image), loaded, 1, checksum, {20, 0, 8}, &reason));
+    database.settle_lost(9);
+    const Refusal fate = waiting.get().refusal;
+    CHECK(fate == (loaded < version ? Refusal::leadership_lost : Refusal::outcome_unknown));
+    CHECK(database.wait_durable(7, version, past()).refusal == fate);
+    CHECK(database.wait_durable(7, 1, past()).refusal == Refusal::none);
+  }
+}
+
+TEST_CASE("a snapshot whose checksum does not fit leaves the database empty") {
+  Database database;
+  database.set_readable(true, "");
+  std::string reason;
+  CHECK(!database.load(pages_of({{1, 5}}), 3, 1, 4711, {20, 0, 8}, &reason));
+  CHECK(reason.find("not 4711") != std::string::npos);
+  CHECK(database.store()->stats().durable == 0);
+  CHECK(database.store()->stats().pages_held == 0);
+}
+
 TEST_CASE("the replication thread sleeps until it is woken, and not while something is unsent") {
   Leading leader;
   CHECK_FALSE(leader.database.wait_unsent(past()));
