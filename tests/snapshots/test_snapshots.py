@@ -46,9 +46,9 @@ def test_a_replica_starts_from_its_snapshot_after_the_log_was_truncated_to_it(
 ) -> None:
     assert leader.call("snapshots") == []
     leader.call("bulk", rows=1000, size=3000)
-    first = leader.call("snapshot")
+    first = leader.call("snapshot", limit=_LIMIT)
     leader.call("script", statements=["DELETE FROM bulk WHERE id > 500", "CREATE TABLE t (a)"])
-    second = leader.call("snapshot")
+    second = leader.call("snapshot", limit=_LIMIT)
     leader.call("script", statements=["INSERT INTO t VALUES (42)"])
     assert leader.call("snapshots") == [second, first]
     proved = leader.call("verify_snapshot", position=first)
@@ -78,7 +78,7 @@ def test_a_replica_starts_from_its_snapshot_after_the_log_was_truncated_to_it(
 def test_what_cannot_be_done_is_refused_and_touches_nothing(leader: Worker) -> None:
     leader.call("script", statements=["CREATE TABLE t (a)"])
     assert "no complete snapshot" in _refused(leader, "truncate", to=2)
-    position = leader.call("snapshot")
+    position = leader.call("snapshot", limit=_LIMIT)
     assert "TruncationRefused" in _refused(leader, "truncate", to=position + 1)
     assert "NoSuchSnapshot" in _refused(leader, "verify_snapshot", position=position + 1)
     assert "NoSuchSnapshot" in _refused(leader, "verify_snapshot", position=position + 1000)
@@ -101,7 +101,7 @@ def test_commits_go_on_beside_a_snapshot_and_all_replicas_stay_equal(
     assert "NotLeader" in _refused(standby, "snapshot")
     leader.call("start_writing", writers=4, first=0, acknowledged=str(acknowledged))
     before = wait_acknowledged(acknowledged, 20)
-    position = leader.call("snapshot")
+    position = leader.call("snapshot", limit=_LIMIT)
     assert wait_acknowledged(acknowledged, before) > before
     assert not leader.call("stop_writing")["errors"]
     cluster.agree(0)
@@ -121,7 +121,7 @@ def test_a_wiped_replica_and_one_that_was_away_too_long_rejoin_by_themselves(
     away.kill()
     for _ in range(30):
         leader.call("script", statements=["UPDATE bulk SET b = randomblob(100) WHERE id < 50"])
-    position = leader.call("snapshot")
+    position = leader.call("snapshot", limit=_LIMIT)
     leader.call("truncate", to=position)
     leader.call("script", statements=["CREATE TABLE t (a)", "INSERT INTO t VALUES (1)"])
 

@@ -198,7 +198,7 @@ def start_snapshot() -> None:
     threading.Thread(target=take, daemon=True).start()
 
 
-def snapshot(timeout: float = 60.0) -> int:
+def snapshot(timeout: float = 110.0) -> int:
     """Returns where it begins, after a look at what was reported on the way."""
     seen: list[tuple[str, int, int]] = []
     taken = _opened().snapshot(timeout=timeout, progress=lambda *step: seen.append(step))
