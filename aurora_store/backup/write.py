@@ -28,22 +28,31 @@ __all__ = ["write_backup"]
 Progress = Callable[[str, int, int], None]
 
 _LEVEL = 3
+_SYNC_EVERY = 8 << 20
 _USER_VERSION = slice(60, 64)  # in the header of an SQLite file
 _ATTEMPTS = 10
 
 
 class _Hashed:
-    """A file that counts and hashes what is written to it."""
+    """A file that counts and hashes what is written to it.
+
+    It goes to the disk bit by bit: at the end all at once, it would hold up the log's own writes.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._sha256 = hashlib.sha256()
+        self._synced = 0
         self.size = 0
 
     def write(self, data: bytes) -> int:
         self._file.write(data)
         self._sha256.update(data)
         self.size += len(data)
+        if self.size - self._synced >= _SYNC_EVERY:
+            self._file.flush()
+            os.fdatasync(self._file.fileno())
+            self._synced = self.size
         return len(data)
 
     def hexdigest(self) -> str:

@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 import aurora_store.backup
 from aurora_store import TokenOutcome, errors, new_token
+from aurora_store.maintenance import Policies
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -115,12 +116,14 @@ def test_the_disk_is_full(stack: ExitStack, tmp_path: Path) -> None:
         leader.call("script", statements=["INSERT INTO task VALUES ('a', 'NEW')"])
     assert refused.value.type == "LeadershipLost"
     assert leader.call("query", statement=TASKS) == []
-    df, _ = machines.run(commands("The disk is full"), 1)
-    assert "tmpfs" in df.stdout
+    df, stat, *after = commands("The disk is full")
+    df_done, _ = machines.run([df, stat], 1)
+    assert "tmpfs" in df_done.stdout
     (disk / "core").unlink()
     leader.call("lead")
     leader.call("script", statements=["INSERT INTO task VALUES ('a', 'NEW')"])
     assert leader.call("query", statement=TASKS) == [["a", "NEW"]]
+    machines.run(after, 1)
 
 
 def test_a_checksum_does_not_match(machines: Machines) -> None:
@@ -223,12 +226,15 @@ def test_the_schedule_and_the_tokens_of_the_page(tmp_path: Path, stack: ExitStac
     store.lead()
     with store.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE task (id TEXT PRIMARY KEY, status TEXT)")
-    names = {"store": store, **vars(errors), **vars(aurora_store.backup)}
+    names = {"store": store, **vars(errors), **vars(aurora_store.backup), "Policies": Policies}
     names.update(text=text, timedelta=timedelta, new_token=new_token)
     blocks = python_blocks()
     assert len(blocks) == 2
     for block in blocks:
         exec(block.replace("/backup", str(tmp_path)), names)  # our own page
+    schedule = names["policies"].backups
+    assert schedule.due()
+    schedule.run(store)
     assert store.outcome(names["token"]) is TokenOutcome.COMMITTED
     (made,) = tmp_path.glob("backup-*.zst")
     assert made.stat().st_size > 0
