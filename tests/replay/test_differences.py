@@ -248,6 +248,19 @@ def test_a_table_that_takes_over_the_pages_of_another_has_changed_all_the_same(
         ] or [c.name for c in schema_changes(two.before, two.after)] == ["task_status", "task"]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM task WHERE id BETWEEN 500 AND 1500", "DELETE FROM task", "DROP TABLE task"],
+)
+def test_pages_that_are_freed_without_being_written_have_lost_their_rows(
+    history: History, statement: str
+) -> None:
+    fill(history, 2000)
+    with history.over(statement) as two:
+        assert len(two.changes()) in (1001, 2000)
+        check(two)
+
+
 def test_vacuum_moves_everything_and_changes_nothing(history: History) -> None:
     fill(history, 2000)
     history.run("DELETE FROM task WHERE id < 1500")

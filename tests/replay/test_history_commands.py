@@ -273,6 +273,7 @@ def test_a_log_up_to_a_position_holds_the_same_entries_and_can_be_led(
     new = tmp_path / "new"
     told = answer("log", "rewrite", whole.directory, new, "--to", whole.at["insert"])
     assert told["copied"] == 3
+    assert answer("log", "verify", new)["ok"]
     old_entries = [a.data for a in ReplicaDirectory.read(whole.directory).entries(1, 3)]
     assert [a.data for a in ReplicaDirectory.read(new).entries(1, 3)] == old_entries
     with Store.open(new) as store:

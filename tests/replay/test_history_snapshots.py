@@ -90,6 +90,7 @@ def test_in_a_truncated_log_history_begins_with_the_snapshot(store: Store, tmp_p
     new = tmp_path / "new"
     told = run("log", "rewrite", source, new, "--without", positions[-3])
     assert told["left_out"]["transactions"] == 1
+    assert run("log", "verify", new)["ok"]
     first = next(iter(ReplicaDirectory.read(new).entries(1)))
     assert read_record(first.data).kind is Kind.SNAPSHOT_BEGIN
     with Store.open(new) as copy:
