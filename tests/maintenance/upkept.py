@@ -37,7 +37,7 @@ class Upkept(Cluster):
 
 
 def wait_until(
-    worker: Worker, condition: Callable[[dict[str, Any]], bool], *, limit: float = 60.0
+    worker: Worker, condition: Callable[[dict[str, Any]], bool], *, limit: float = 120.0
 ) -> dict[str, Any]:
     """Waits until what a worker's maintenance tells fulfils the condition; returns that."""
     deadline = time.monotonic() + limit
