@@ -144,7 +144,8 @@ class Store:
             heartbeat: an idle leader appends an entry so often, in seconds; 0: never. It bounds
                 the lag of the standbys.
             entry_limit: transactions that compress to more bytes are cut into several entries.
-            snapshot_share: how much of the log's time a snapshot may take: above 0, to 1.
+            snapshot_share: how much of the log's time a snapshot may take beside transactions:
+                above 0, to 1.
             snapshot_chunk: of a snapshot's entries, in bytes as compressed: what a commit may have
                 to wait for.
             control: whether the command line may ask this store to do something, through the socket

@@ -205,7 +205,7 @@ typedef struct {
   const char* host;            /* who leads, for the other replicas to see */
   const char* software;
   const char* instance;
-  double snapshot_share;       /* of the log's time that a snapshot may take; 0: default */
+  double snapshot_share;       /* of the log's time, for a snapshot beside transactions; 0: default */
   uint64_t snapshot_chunk_bytes; /* of its entries, compressed; 0: default */
 } aur_store_options;
 

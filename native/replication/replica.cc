@@ -577,6 +577,7 @@ void Replica::serve() {
 void Replica::note_sent(const Sender::Sent& sent) {
   append_latency_.note(sent.took);
   const RecordKind kind = sent.header.kind;
+  if (kind == RecordKind::batch || kind == RecordKind::batch_part) writer_.note_transactions();
   applier_.snapshots().note(*database_, sent.position, sent.header, sent.bytes, sent.last_page);
   const std::lock_guard<std::mutex> lock(mutex_);
   ++info_.appends;

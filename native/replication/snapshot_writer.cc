@@ -9,6 +9,9 @@ namespace {
 // Pages that compress well: the time to make the entry counts, too.
 constexpr std::uint32_t kMostPages = 128;
 
+// A log without transactions for so long has time.
+constexpr std::chrono::seconds kIdle{1};
+
 }  // namespace
 
 SnapshotWriter::SnapshotWriter(Sender& sender, SnapshotTracker& snapshots, Options options)
@@ -34,9 +37,10 @@ Outcome SnapshotWriter::write() {
     requested_ = false;
     snapshots_.give_up("no memory to make an entry of it");
   }
-  const auto took = Clock::now() - start;
-  next_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                             took * (1 / std::clamp(options_.share, 0.01, 1.0) - 1));
+  const auto now = Clock::now();
+  const bool idle = now - last_transactions_.load() > kIdle;
+  const double share = idle ? 1.0 : std::clamp(options_.share, 0.01, 1.0);
+  next_ = now + std::chrono::duration_cast<Clock::duration>((now - start) * (1 / share - 1));
   return outcome;
 }
 

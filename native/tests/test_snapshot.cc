@@ -430,6 +430,19 @@ TEST_CASE("a snapshot takes no more than its share of the log's time") {
   CHECK(Clock::now() - start >= milliseconds(21 * 5 * 5));
 }
 
+TEST_CASE("a log without transactions gives a snapshot all of its time") {
+  Replica::Options each = in_chunks();
+  each.snapshots.share = 0.01;
+  Snapshots cluster(each);
+  cluster.a_leads_with(20);
+  cluster.a.arm("slow", 0, -1, 5);
+  std::this_thread::sleep_for(milliseconds(1100));
+  const auto start = Clock::now();
+  REQUIRE(completes(cluster.a, begin_snapshot(cluster.a)));
+  // With its share it would take 22 times 500 ms.
+  CHECK(Clock::now() - start < milliseconds(5000));
+}
+
 TEST_CASE("writers, changes of the leader and snapshots all at once leave equal replicas") {
   Snapshots cluster;
   cluster.a_leads_with(30);
