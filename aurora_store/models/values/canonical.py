@@ -161,7 +161,11 @@ def _reader(hint: Any) -> _Convert:
         return _dataclass_reader(hint)
     if isinstance(hint, type) and issubclass(hint, IntEnum):
         return lambda plain: _member(hint, plain)
-    return lambda plain: plain
+    return _as_it_is
+
+
+def _as_it_is(plain: Any) -> Any:
+    return plain
 
 
 def _dataclass_reader(kind: Any) -> _Convert:
@@ -175,6 +179,8 @@ def _dataclass_reader(kind: Any) -> _Convert:
             unknown = ", ".join(sorted(plain.keys() - readers.keys()))
             raise _too_new(f"{kind.__name__} has {unknown}") from None
 
+    if all(reader is _as_it_is for reader in readers.values()):
+        return lambda plain: kind(**plain) if plain.keys() <= readers.keys() else read(plain)
     return read
 
 
