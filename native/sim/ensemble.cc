@@ -31,13 +31,13 @@ Weather Weather::of(Random& random) {
 
 Ensemble::Ensemble(std::size_t size, Random& random, const Weather& weather)
     : random_(random), weather_(weather), shared_(make_memory_ensemble()), machines_(size) {
-  for (Disk& disk : machines_) disk.log = std::make_unique<MemoryLog>(shared_);
+  for (Disk& disk : machines_) disk.log = std::make_shared<MemoryLog>(shared_);
 }
 
 void Ensemble::set_weather(const Weather& weather) {
   weather_ = weather;
   for (Machine machine = 0; machine < machines_.size(); ++machine) {
-    log(machine).clear_faults();
+    log(machine)->clear_faults();
     set_hearing(machine);
   }
 }
@@ -56,7 +56,7 @@ bool Ensemble::quorum(Machine machine) const {
 
 void Ensemble::set_hearing(Machine machine) {
   const Disk& disk = machines_[machine];
-  disk.log->arm("hole", 0, disk.up && !disk.cut ? 0 : -1, 0);
+  log(machine)->arm("hole", 0, disk.up && !disk.cut ? 0 : -1, 0);
 }
 
 void Ensemble::set_up(Machine machine, bool up) {
@@ -85,7 +85,7 @@ bool Ensemble::recovered(Machine machine) {
   Disk& disk = machines_[machine];
   if (!disk.voting && disk.up && !disk.cut && any_quorum()) {
     disk.voting = true;
-    disk.log = std::make_unique<MemoryLog>(shared_);  // waits for calls that are in the old one
+    disk.log = std::make_shared<MemoryLog>(shared_);  // waits for calls that are in the old one
     set_hearing(machine);
   }
   return disk.voting;
@@ -97,7 +97,7 @@ void Ensemble::lose_messages(Machine writer) {
     if (!random_.chance(weather_.message_lost)) continue;
     const bool hole = random_.chance(0.5);
     reach(hole ? Window::hole : Window::unlearned);
-    machines_[other].log->arm(hole ? "hole" : "unlearned", 0, 1, 0);
+    log(other)->arm(hole ? "hole" : "unlearned", 0, 1, 0);
   }
 }
 
@@ -112,9 +112,9 @@ void Ensemble::promise_only() {
 }
 
 void Ensemble::accept_by_minority(Machine machine, const std::string& data) {
-  log(machine).arm(random_.chance(0.5) ? "append-fails-but-is-in-log" : "append-fails-and-is-not",
+  log(machine)->arm(random_.chance(0.5) ? "append-fails-but-is-in-log" : "append-fails-and-is-not",
                    0, 1, 0);
-  log(machine).append(data, Clock::now());
+  log(machine)->append(data, Clock::now());
 }
 
 Ensemble::Damage Ensemble::damage(Machine machine, Entry* entry) {

@@ -45,7 +45,8 @@ class Ensemble {
   const Weather& weather() const { return weather_; }
   void set_weather(const Weather& weather);
 
-  MemoryLog& log(Machine machine) { return *machines_[machine].log; }
+  // Kept by whoever calls it: a wiped replica gets a new one.
+  std::shared_ptr<MemoryLog> log(Machine machine) const { return machines_[machine].log; }
   memory::Bytes last_value() const;
 
   // Whether `machine` and those that it reaches are a quorum.
@@ -67,7 +68,7 @@ class Ensemble {
   // A real one still has its old beginning then, which the memory log forgets for all at once.
   void note_truncation(Position position) { truncation_ = position; }
   bool left_behind(Machine machine) {
-    return log(machine).ending(Deadline::max()).position < truncation_;
+    return log(machine)->ending(Deadline::max()).position < truncation_;
   }
 
   // Some messages of the next write do not arrive.
@@ -89,7 +90,7 @@ class Ensemble {
 
  private:
   struct Disk {
-    std::unique_ptr<MemoryLog> log;
+    std::shared_ptr<MemoryLog> log;
     bool up = false;
     bool cut = false;
     bool voting = true;

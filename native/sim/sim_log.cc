@@ -116,7 +116,7 @@ Outcome SimLog::elect_now(Deadline deadline) {
     return wait_in_vain(deadline, "the promise was there, and then no quorum");
   }
   ensemble_.lose_messages(machine_);
-  Outcome outcome = ensemble_.log(machine_).elect(Clock::now());
+  Outcome outcome = ensemble_.log(machine_)->elect(Clock::now());
   if (crashes && where == 1) crash(Window::crash_electing);
   if (in_vain) {
     reach(Window::election_unanswered);
@@ -185,7 +185,8 @@ Outcome SimLog::append_now(const std::string& data, Deadline deadline) {
 
 Outcome SimLog::append_in_trouble(const std::string& data, Deadline deadline) {
   const Weather& weather = ensemble_.weather();
-  MemoryLog& log = ensemble_.log(machine_);
+  const std::shared_ptr<MemoryLog> replica = ensemble_.log(machine_);
+  MemoryLog& log = *replica;
   if (random_.chance(weather.lost_promise)) {
     reach(Window::append_lost_promise);
     log.arm(random_.chance(0.5) ? "lost-promise" : "lost-promise-but-in-log", 0, 1, 0);
@@ -220,7 +221,7 @@ Outcome SimLog::truncate(Position to, Deadline deadline) {
   } else if (!ensemble_.quorum(machine_)) {
     outcome = wait_in_vain(deadline, "no quorum of replicas answered");
   } else {
-    outcome = ensemble_.log(machine_).truncate(to, Clock::now());
+    outcome = ensemble_.log(machine_)->truncate(to, Clock::now());
     if (outcome.ok()) ensemble_.note_truncation(outcome.position);
   }
   if (!outcome.ok()) elected_ = false;
@@ -240,20 +241,20 @@ bool SimLog::ready(Deadline deadline) {
 Outcome SimLog::beginning(Deadline deadline) {
   const Call call(*this);
   if (!ready(deadline)) return closed_ ? closed() : Outcome::of(Status::no_answer, "recovering");
-  return ensemble_.log(machine_).beginning(deadline);
+  return ensemble_.log(machine_)->beginning(deadline);
 }
 
 Outcome SimLog::ending(Deadline deadline) {
   const Call call(*this);
   if (!ready(deadline)) return closed_ ? closed() : Outcome::of(Status::no_answer, "recovering");
-  return ensemble_.log(machine_).ending(deadline);
+  return ensemble_.log(machine_)->ending(deadline);
 }
 
 Outcome SimLog::read(Position from, Position to, std::list<Entry>* entries, Deadline deadline) {
   const Call call(*this);
   if (!ready(deadline)) return closed_ ? closed() : Outcome::of(Status::no_answer, "recovering");
   std::list<Entry> found;
-  Outcome outcome = ensemble_.log(machine_).read(from, to, &found, deadline);
+  Outcome outcome = ensemble_.log(machine_)->read(from, to, &found, deadline);
   if (!travel()) return closed();
   for (Entry& entry : found) {
     const Ensemble::Damage damage = ensemble_.damage(machine_, &entry);
@@ -277,7 +278,7 @@ Outcome SimLog::catchup(Deadline deadline) {
   if (!ready(deadline)) return closed_ ? closed() : Outcome::of(Status::no_answer, "recovering");
   if (!ensemble_.quorum(machine_)) return wait_in_vain(deadline, "no quorum of replicas answered");
   reach(Window::catchup);
-  return said("catchup", "", ensemble_.log(machine_).catchup(deadline));
+  return said("catchup", "", ensemble_.log(machine_)->catchup(deadline));
 }
 
 }  // namespace aurora::sim
