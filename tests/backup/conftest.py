@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,24 +9,14 @@ from pathlib import Path
 import pytest
 from harness import Worker
 from memory_stores import MemoryEnsemble
+from stores import spawn_store
 
 from aurora_store import Store
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
-
-from stores import spawn_store  # noqa: E402
 
 _ROWS = (
     "INSERT INTO t (body) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
     " WHERE i < 1000) SELECT printf('row %d of many', i) FROM n"
 )
-
-
-@pytest.fixture
-def ensemble() -> Iterator[MemoryEnsemble]:
-    """Of stores in this process."""
-    with ExitStack() as stack:
-        yield MemoryEnsemble(stack)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,6 @@ from memory_stores import MemoryEnsemble
 
 from aurora_store import Store
 from aurora_store.control import ControlServer
-
-
-@pytest.fixture
-def ensemble() -> Iterator[MemoryEnsemble]:
-    """Of stores in this process."""
-    with ExitStack() as stack:
-        yield MemoryEnsemble(stack)
 
 
 @pytest.fixture

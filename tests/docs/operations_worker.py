@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
-
 import store_worker
 from store_worker import (  # noqa: F401  (called by the tests)
     catch_up,

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
 
 import store_worker
 from kazoo.client import KazooClient

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from zookeeper_server import ZooKeeperServer, running_zookeeper
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
-
 from electorate import Electorate  # noqa: E402
-
-
-@pytest.fixture
-def workers() -> Iterator[ExitStack]:
-    """Ends every process at the end of a test."""
-    with ExitStack() as stack:
-        yield stack
+from zookeeper_server import ZooKeeperServer, running_zookeeper
 
 
 @pytest.fixture(scope="module")

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from directories import spawn_log, spawn_store
 from harness import Worker
-
-
-@pytest.fixture
-def workers() -> Iterator[ExitStack]:
-    """Ends every process at the end of a test."""
-    with ExitStack() as stack:
-        yield stack
 
 
 @pytest.fixture(scope="session")

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
-
 from upkept import Upkept  # noqa: E402
-
-
-@pytest.fixture
-def workers() -> Iterator[ExitStack]:
-    """Ends every process at the end of a test."""
-    with ExitStack() as stack:
-        yield stack
 
 
 @pytest.fixture

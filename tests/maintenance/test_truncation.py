@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,13 +23,6 @@ from aurora_store.maintenance import (
 )
 
 ONE = HistoryPolicy(snapshots=1)
-
-
-@pytest.fixture
-def ensemble() -> Iterator[MemoryEnsemble]:
-    """Of stores in this process."""
-    with ExitStack() as stack:
-        yield MemoryEnsemble(stack)
 
 
 def leading(ensemble: MemoryEnsemble, **options: object) -> Store:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
 
 import store_worker
 from store_worker import (  # noqa: F401  (called by the tests)

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from harness import Worker
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
-
 from monitored import Monitored, spawn_store  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def module_workers() -> Iterator[ExitStack]:
     """Ends every process at the end of a module."""
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def workers() -> Iterator[ExitStack]:
-    """Ends every process at the end of a test."""
     with ExitStack() as stack:
         yield stack
 

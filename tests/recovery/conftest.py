@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
-
 import pytest
 from memory_stores import MemoryEnsemble
 
 from aurora_store import Store
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
-
-
-@pytest.fixture
-def ensemble() -> Iterator[MemoryEnsemble]:
-    """Of stores in this process."""
-    with ExitStack() as stack:
-        yield MemoryEnsemble(stack)
 
 
 @pytest.fixture
@@ -34,10 +20,3 @@ def store(ensemble: MemoryEnsemble) -> Store:
             " WHERE i < 1000) SELECT printf('row %d of many', i) FROM n"
         )
     return leader
-
-
-@pytest.fixture
-def workers() -> Iterator[ExitStack]:
-    """Ends every process at the end of a test."""
-    with ExitStack() as stack:
-        yield stack

@@ -14,7 +14,7 @@ from harness import Worker, free_ports, spawn
 from aurora_store.cli import main
 from aurora_store.libmesos import fetch
 
-_WORKER = Path(__file__).parents[1] / "store" / "store_worker.py"
+_WORKER = Path(__file__).parents[1] / "store_worker.py"
 
 
 def _spawn(stack: ExitStack, directories: list[Path], **options: Any) -> list[Worker]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-for folder in ("store", "log", "election"):
+for folder in ("log", "election"):
     sys.path.insert(0, str(Path(__file__).parents[1] / folder))
 
 from electorate import NAMES, Electorate  # noqa: E402
@@ -34,12 +34,6 @@ SESSION_S = 2.0
 TICK_S = 0.2  # of the server: it rounds the end of a session up to it
 HEARTBEAT_S = 0.5
 _LOG_WORKER = Path(__file__).parents[1] / "log" / "log_worker.py"
-
-
-@pytest.fixture
-def workers() -> Any:
-    with ExitStack() as stack:
-        yield stack
 
 
 def raw_append_s(directory: Path) -> float:

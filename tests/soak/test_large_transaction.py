@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
-
-from stores import Cluster  # noqa: E402
+from stores import Cluster
 
 
 def test_a_transaction_of_500_mb_reaches_every_replica_whole(tmp_path: Path) -> None:

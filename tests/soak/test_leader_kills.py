@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
-
-from stores import CREATE_PAIRS, Cluster, check_pairs, wait_acknowledged  # noqa: E402
+from stores import CREATE_PAIRS, Cluster, check_pairs, wait_acknowledged
 
 ROUNDS = int(os.environ.get("ROUNDS", "50"))
 

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from harness import Worker
 from stores import Cluster, spawn_store
-
-
-@pytest.fixture
-def workers() -> Iterator[ExitStack]:
-    """Ends every process at the end of a test."""
-    with ExitStack() as stack:
-        yield stack
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack
 
 import pytest
 from memory_stores import MemoryEnsemble
@@ -16,12 +14,6 @@ from aurora_store import Store
 from aurora_store.errors import CommitOutcomeUnknown, NotLeader, StoreClosed, WaitTimeout
 
 LIMIT_S = 30.0
-
-
-@pytest.fixture
-def ensemble() -> Iterator[MemoryEnsemble]:
-    with ExitStack() as stack:
-        yield MemoryEnsemble(stack)
 
 
 @pytest.fixture

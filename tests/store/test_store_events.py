@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 
 import pytest
 from memory_stores import MemoryEnsemble
@@ -16,12 +15,6 @@ from aurora_store.errors import CommitOutcomeUnknown, LeadershipLost, WaitTimeou
 from aurora_store.events import Event, Events
 
 LIMIT_S = 30.0
-
-
-@pytest.fixture
-def ensemble() -> Iterator[MemoryEnsemble]:
-    with ExitStack() as stack:
-        yield MemoryEnsemble(stack)
 
 
 @pytest.fixture

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-
 import pytest
 from memory_stores import MemoryEnsemble
 from sqlalchemy import text
 
 from aurora_store import Store
-
-
-@pytest.fixture
-def ensemble() -> Iterator[MemoryEnsemble]:
-    """Of stores in this process."""
-    with ExitStack() as stack:
-        yield MemoryEnsemble(stack)
 
 
 @pytest.fixture

@@ -6,17 +6,13 @@ With one and with three replicas, each in a process of its own, and kill -9 in t
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from harness import Worker, WorkerError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
-
-from stores import CREATE_PAIRS, Cluster, check_pairs, spawn_store, wait_acknowledged  # noqa: E402
+from stores import CREATE_PAIRS, Cluster, check_pairs, spawn_store, wait_acknowledged
 
 _LIMIT = 120.0  # seconds: a snapshot takes what the disk takes
 
