@@ -4,6 +4,8 @@ PYTHON ?= python3
 FUZZ_CXX ?= $(firstword $(shell command -v clang++) $(wildcard /usr/bin/clang++-*))
 FUZZ_SECONDS ?= 600
 JOBS ?= 2
+# Most tests wait for other processes most of the time.
+TEST_PROCESSES ?= 4
 DEMO_ARGS ?=
 SCENARIO ?=
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
@@ -61,7 +63,7 @@ libmesos: venv ## Fetch libmesos, unless it is already there
 
 test: deps venv libmesos native-test ## Run all tests: C++, SQLAlchemy's suite, Python
 	.venv/bin/python -m pytest tests/dialect -c tests/dialect/pytest.ini -q
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 native-test: deps ## Build and run the C++ unit tests and the simulation, also with planted bugs
 	cmake -S native -B build/native -DAURORA_TESTS=ON -DAURORA_SIM=ON -DAURORA_PLANTS=ON

@@ -222,7 +222,7 @@ def test_all_below_a_process_is_found_and_ended_but_not_the_process_itself() -> 
             assert time.monotonic() < end
             time.sleep(0.01)
         kill_descendants(root.pid)
-        assert living(found) == set()
+        wait_gone(*found)
         assert root.wait(LIMIT) == 0  # it saw its child end
 
 

@@ -294,7 +294,7 @@ def test_something_foreign_in_the_place_of_the_leader_is_named(
 
 
 def test_what_could_not_be_started_can_be_started_later(zookeeper: ZooKeeperServer) -> None:
-    election = ZooKeeperElection(zookeeper.url("/later"), member=Member("red"), timeout=1.0)
+    election = ZooKeeperElection(zookeeper.url("/later"), member=Member("red"), timeout=5.0)
     zookeeper.stop()
     try:
         with pytest.raises(ElectionUnavailable):
