@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from contextlib import closing
 
-from aurora_store.errors import StoreError
+from aurora_store.differences import Version, btree
 from aurora_store.history import replay_to
-from aurora_store.image import PAGE_BYTES
-from aurora_store.inspection.btrees import owners
 from aurora_store.sources import DirectorySource, Progress
 
 SCHEMA = "(schema)"
@@ -30,24 +27,26 @@ def bytes_by_table(
     Raises:
         StoreError: the log cannot be applied; the message says at which position.
     """
-    replay = replay_to(DirectorySource(directory), progress=replaying)
-    with closing(replay.connect()) as connection, replay.image() as image:
-        rows = connection.execute("SELECT name, rootpage FROM sqlite_master WHERE rootpage > 0")
-        trees = [(SCHEMA, 1), *((str(name), int(root)) for name, root in rows.fetchall())]
-        pages = image.page_count
-
-        def read(number: int) -> bytes:
-            page = image.read(number, 1)
-            if len(page) != PAGE_BYTES:
-                raise StoreError(f"the database has no page {number}")
-            return page
-
-        owner = owners(
-            trees if pages else [],
-            read,
-            progress=None if walking is None else lambda seen: walking(seen, pages),
-        )
+    with Version(replay_to(DirectorySource(directory), progress=replaying)) as version:
+        owner = _owners(version, walking)
     by_table: Counter[str] = Counter()
     for number, size in page_bytes.items():
         by_table[owner.get(number, NO_TABLE)] += size
     return by_table
+
+
+def _owners(version: Version, progress: Progress | None) -> dict[int, str]:
+    """The table or index that each page belongs to; pages of none (free ones) are left out."""
+    pages = version.image.page_count
+    if pages == 0:
+        return {}
+    rows = version.rows("SELECT name, rootpage FROM sqlite_master WHERE rootpage > 0")
+    found: dict[int, str] = {}
+    for name, root in [(SCHEMA, 1), *rows]:
+        for number in btree.tree(version, root).pages:
+            found[number] = name
+            for cell in btree.cells(version, number):
+                found.update(dict.fromkeys(btree.overflow_pages(version, cell), name))
+            if progress is not None:
+                progress(len(found), pages)
+    return found
