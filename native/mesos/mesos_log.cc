@@ -1,6 +1,7 @@
 #include "mesos/mesos_log.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <random>
 #include <sys/statvfs.h>
@@ -29,6 +30,10 @@ constexpr milliseconds kDestroyWithin{3000};
 // libmesos stores an entry twice, and LevelDB needs room to rewrite its files.
 constexpr std::uint64_t kDiskReserve = 16 << 20;
 constexpr std::uint64_t kDiskPerByte = 4;
+
+// libmesos 1.11.0 writes the key of a position, which is the position after it, as an int
+// (MESOS-10216): later ones would not sort, and a restart would lose them. Some are left for elections.
+constexpr Position kLastPosition = std::numeric_limits<std::int32_t>::max() - 1 - 1024;
 
 Outcome closed() { return Outcome::of(Status::closed, "the log was closed"); }
 
@@ -294,6 +299,14 @@ Outcome MesosLog::check_disk(std::size_t size) const {
                          " KiB left, too few to append " + std::to_string(size) + " bytes");
 }
 
+Outcome MesosLog::check_positions() const {
+  if (end_ < kLastPosition) return Outcome::at(0);
+  return Outcome::of(Status::failed,
+                     "the log has come to position " + std::to_string(end_) +
+                         ", and libmesos can keep hardly any later one: begin a new log with what "
+                         "this one has (aurora-store recovery stage)");
+}
+
 Outcome MesosLog::append(const std::string& data, Deadline deadline) {
   const Turn turn(*this, deadline);
   {
@@ -303,9 +316,10 @@ Outcome MesosLog::append(const std::string& data, Deadline deadline) {
       return unsent(turn.outcome);
     }
     if (!elected_) return unsent(Outcome::of(Status::none, "the writer is not elected"));
-    Outcome disk = check_disk(data.size());
-    elected_ = disk.ok();
-    if (!elected_) return unsent(std::move(disk));
+    Outcome room = check_positions();
+    if (room.ok()) room = check_disk(data.size());
+    elected_ = room.ok();
+    if (!elected_) return unsent(std::move(room));
   }
   return settle(libmesos().writer_append(&objects_->writer, data), deadline);
 }

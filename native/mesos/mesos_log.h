@@ -90,6 +90,7 @@ class MesosLog final : public ReplicatedLog {
   template <class T>
   Outcome wait_for(abi::Future<T>* future, Deadline deadline);
   Outcome check_disk(std::size_t size) const;
+  Outcome check_positions() const;  // under mutex_
   Outcome position_of(abi::Future<abi::LogPosition> future, Deadline deadline);
   Outcome settle(abi::Future<abi::Option<abi::LogPosition>> future, Deadline deadline);
 
