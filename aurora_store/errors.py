@@ -65,8 +65,8 @@ class LeadershipLost(StoreError):
 class CommitOutcomeUnknown(StoreError):
     """The transaction was sent and not acknowledged, and no next leader has settled it in time.
 
-    One will, and every replica will see the same answer. Look for the transaction's effect before
-    running it again.
+    One will, and every replica will see the same answer. Ask `Store.outcome` for its token, or look
+    for the transaction's effect, before running it again.
     """
 
     exit_code = 15
