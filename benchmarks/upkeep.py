@@ -23,7 +23,7 @@ from benchmarks import replicas, tasks
 from benchmarks.memory import peak_mb
 from benchmarks.settings import Row, Settings, percentile
 
-_LARGE, _SMALL, _QUICK = 3_000_000, 150_000, 5_000  # rows of about 340 bytes
+_LARGE, _SMALL, _QUICK = 4_000_000, 150_000, 5_000  # rows of about 340 bytes
 _LIMIT_S = 600.0
 _MB = 1e6
 # Each replica frees its own disk; the rest happens when it is measured.
