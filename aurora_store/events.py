@@ -168,14 +168,20 @@ class Events:
             rows = connection.execute(select(_subscriber.c.name, _subscriber.c.cursor))
             return {name: newest - cursor for name, cursor in rows}
 
+    def add_subscriber(self, connection: Connection, name: str) -> None:
+        """Gives a name a cursor, unless it has one, behind all that `connection` can see.
+
+        `subscribe` does so at the beginning of a reign; this is for the transaction from which on
+        nothing is to be missed.
+        """
+        row = {"name": name, "cursor": self.newest(connection)}
+        connection.execute(upsert(_subscriber).on_conflict_do_nothing(), row)
+
     def cursor(self, name: str) -> int:
         """The saved cursor; that of a new name is made, behind all there is. For the leader."""
         with self._store.begin() as connection:
             self.create_tables(connection)
-            cursor = self.newest(connection)
-            connection.execute(
-                upsert(_subscriber).on_conflict_do_nothing(), {"name": name, "cursor": cursor}
-            )
+            self.add_subscriber(connection, name)
             found = select(_subscriber.c.cursor).where(_subscriber.c.name == name)
             return int(connection.execute(found).scalar_one())
 
