@@ -352,13 +352,15 @@ class Store:
         path: str | os.PathLike[str],
         *,
         force: bool = False,
+        keep: str | os.PathLike[str] | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> Restored:
         """Makes a SQLite file the database, in one transaction, and begins a new reign.
 
-        On the leader. See `aurora_store.recovery.restore`; what was there before stays in the log.
+        On the leader. See `aurora_store.recovery.restore`; what was there before stays in the log
+        until that is truncated, and as a backup in `keep`.
         """
-        return restore(self, path, force=force, progress=progress)
+        return restore(self, path, force=force, keep=keep, progress=progress)
 
     # ---- snapshots and truncation ----
 

@@ -42,7 +42,7 @@ def recovery() -> None:
     """Go back to an earlier state: stage it, look, change, compare, commit.
 
     One copy at a time is staged for a log directory, in the folder LOG.recovery beside it. Nothing
-    is live before "commit", and what was live stays in the log.
+    is live before "commit", and what was live is kept as a backup beside it.
     """
 
 
@@ -185,8 +185,9 @@ def commit(directory: Path, force: bool, as_json: bool) -> None:
     """Make the staged copy the live database; what will be lost is shown first.
 
     While a store runs on the directory, this goes through it, and it must lead: one transaction
-    replaces the database, and a new reign begins. What was there stays in the log, as the positions
-    before it.
+    replaces the database, and a new reign begins. What was there is kept beside the directory, as
+    the backup LOG.before-TIME.db: stage that to go back. It also stays in the log, until that is
+    truncated.
 
     With everything down it makes a new log of one replica in the directory; a log that is there is
     moved aside. Then copy the directory to every other replica, before any of them starts.
@@ -268,8 +269,10 @@ def _files() -> Iterator[None]:
     except OSError as exc:
         where = f" {exc.filename}" if exc.filename else ""
         raise StoreError(
-            f"a file of the recovery cannot be used:{where}: {exc.strerror or exc}",
-            hint="see that the folder beside the log directory is writable, and has room",
+            f"a file of the recovery cannot be used{where}: {exc.strerror or exc}",
+            hint=None
+            if isinstance(exc, FileNotFoundError)
+            else "see that the folder beside the log directory is writable, and has room",
         ) from exc
 
 

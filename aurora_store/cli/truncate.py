@@ -73,7 +73,7 @@ def plan(directory: Path, snapshots: int, hours: float, as_json: bool) -> None:
 @truncate.command()
 @directory_option
 @_history_options
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask on a terminal; needed elsewhere.")
 @json_option
 def execute(directory: Path, snapshots: int, hours: float, yes: bool, as_json: bool) -> None:
     """Truncate the log as `plan` says, as the leader. It cannot be taken back.

@@ -85,8 +85,12 @@ def _unreachable(directory: Path, exc: OSError) -> StoreError:
         return WaitTimeout(
             f"the store in {directory} takes no connection", hint="see whether it is stopped"
         )
+    why = {
+        FileNotFoundError: f"there is no {SOCKET_NAME} in it",
+        ConnectionRefusedError: f"its process left {SOCKET_NAME} behind",
+    }.get(type(exc), exc.strerror or str(exc))
     return StoreNotRunning(
-        f"no store that can be controlled runs on log directory {directory}: {exc.strerror or exc}",
+        f"no store that can be controlled runs on log directory {directory}: {why}",
         hint="name the log directory of a running store, or see whether it was opened with"
         " control=False",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from aurora_store.errors import NoSuchSnapshot, NotLeader, TruncationRefused
@@ -87,10 +87,15 @@ def backup(store: Store, arguments: Arguments, progress: Progress) -> dict[str, 
 
 @operation("recovery commit")
 def recovery_commit(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
-    """Makes the SQLite file `path` the database, and begins a new reign."""
+    """Makes the SQLite file `path` the database, and begins a new reign.
+
+    What was there is kept as a backup beside the log directory.
+    """
     require_leader(store, "take over a staged copy")
     force = bool(arguments.get("force", False))
-    return store.restore(arguments["path"], force=force, progress=progress).as_json()
+    log = store.log.directory
+    keep = log.with_name(f"{log.name}.before-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.db")
+    return store.restore(arguments["path"], force=force, keep=keep, progress=progress).as_json()
 
 
 @operation("snapshot now")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pysqlite3 import dbapi2
 
 from aurora_store import driver
+from aurora_store.backup import write_backup
 from aurora_store.backup.verify import open_readonly
 from aurora_store.errors import Corrupt, RecoveryRefused, StoreError
 from aurora_store.image import PAGE_BYTES
@@ -44,6 +45,8 @@ class Restored:
         epoch: of the reign that has begun with it; it may be another replica's.
         snapshot: where that reign's first snapshot begins in the log; ``None`` if this replica does
             not lead it, or has taken none, which its log explains.
+        kept: the backup of what it took the place of; ``None`` if none was asked for, or there was
+            nothing.
     """
 
     before: int
@@ -51,6 +54,7 @@ class Restored:
     version: int
     epoch: int
     snapshot: int | None
+    kept: str | None
 
     def as_json(self) -> dict[str, Any]:
         """For the command line."""
@@ -62,6 +66,7 @@ def restore(
     path: str | os.PathLike[str],
     *,
     force: bool = False,
+    keep: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Restored:
     """Makes a SQLite file the database of a store that leads.
@@ -75,10 +80,13 @@ def restore(
     Args:
         path: of a sound SQLite database with pages of 4096 bytes.
         force: also if there is something in the database.
+        keep: where to make a backup of what it takes the place of. The log has that, too, but only
+            until it is truncated.
         progress: is called with ("restore", pages done, pages in all).
 
     Raises:
         NotLeader, WriterBusy, LeadershipLost, StoreClosed: nothing has changed.
+        BackupFailed: what is there cannot be kept. Nothing has changed.
         CommitOutcomeUnknown: see whether the next leader has it.
         RecoveryRefused: the database is not empty, and `force` is not given.
         Corrupt: the file is no such database.
@@ -95,6 +103,9 @@ def restore(
                     "the store's database is not empty",
                     hint="see aurora-store recovery diff, then commit --force",
                 )
+            kept = None
+            if keep is not None and not empty:
+                kept = str(write_backup(store, keep, progress=report).path)
             _copy(source, target, report)
         finally:
             target.end_turn()
@@ -102,7 +113,7 @@ def restore(
         position = target.commit_position
     version = store.status().version
     epoch = _begin_reign(store)
-    return Restored(before, position, version, epoch, _snapshot(store, report))
+    return Restored(before, position, version, epoch, _snapshot(store, report), kept)
 
 
 def _open(path: Path) -> dbapi2.Connection:

@@ -13,6 +13,7 @@ from memory_stores import MemoryEnsemble
 from aurora_store import Store, TokenOutcome, new_token
 from aurora_store.errors import (
     AlreadyCommitted,
+    BackupFailed,
     CommitOutcomeUnknown,
     Corrupt,
     LeadershipLost,
@@ -59,6 +60,27 @@ def test_the_database_becomes_the_file_and_a_new_reign_begins(store: Store, back
     write(store, "INSERT INTO t (body) VALUES ('goes on')")
     recomputed, rolling = store.verify_checksum()
     assert recomputed == rolling
+
+
+def test_what_it_takes_the_place_of_is_kept_and_can_be_gone_back_to(
+    store: Store, backup: Path, tmp_path: Path
+) -> None:
+    restored = store.restore(backup, force=True, keep=tmp_path / "before.db")
+    assert restored.kept == str(tmp_path / "before.db")
+    assert count(store) == 1000
+    store.restore(restored.kept, force=True)
+    assert count(store) == 10
+    assert count(store, "later") == 0
+
+
+def test_nothing_is_changed_if_what_is_there_cannot_be_kept(
+    store: Store, backup: Path, tmp_path: Path
+) -> None:
+    before = store.status()
+    with pytest.raises(BackupFailed):
+        store.restore(backup, force=True, keep=tmp_path / "missing" / "before.db")
+    assert store.status().position == before.position
+    write(store, "INSERT INTO t (body) VALUES ('goes on')")
 
 
 def test_other_replicas_follow_it_to_the_same_checksum(
