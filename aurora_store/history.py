@@ -41,6 +41,7 @@ def replay_to(
         progress: is told how many of how many positions are done.
 
     Raises:
+        TypeError: it is neither a position nor a time.
         ValueError: a time without a time zone.
         LogTruncated: that is before the history kept; the message says where it begins.
         NotYetInLog: it is after the newest entry, or in the future.
@@ -65,6 +66,8 @@ def position_at(
     """The position that a moment means. See `replay_to`; for a time it reads the whole log."""
     if isinstance(at, datetime):
         return _position_at_time(source, at, progress)
+    if at is not None and (isinstance(at, bool) or not isinstance(at, int)):
+        raise TypeError(f"a moment is a position or a datetime, not {at!r}")
     if source.damage and (at is None or at > source.ending):
         raise _damaged(source)
     if at is None:

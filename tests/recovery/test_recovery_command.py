@@ -114,6 +114,8 @@ def test_a_bad_deploy_is_undone_on_the_running_store(leader: Worker, tmp_path: P
     assert len(tasks(leader)) == 4
 
     committed = document(run("commit", "--force", directory=log))
+    assert Path(committed["kept"]).name.startswith("log.before-")
+    assert Path(committed["kept"]).exists()
     assert tasks(leader) == BEFORE[:2]
     status = leader.call("status")
     assert status["state"] == "leading" and status["epoch"] == epoch + 1 == committed["epoch"]

@@ -67,6 +67,12 @@ def test_what_is_not_there_yet_is_refused(store: Store) -> None:
         pass
 
 
+@pytest.mark.parametrize("at", ["2026-11-25T02:53Z", 3.5, True])
+def test_a_moment_is_a_position_or_a_time(store: Store, at: object) -> None:
+    with pytest.raises(TypeError, match="position or a datetime"), store.read(at=at):  # type: ignore[arg-type]
+        pass
+
+
 def test_a_time_needs_a_time_zone(store: Store) -> None:
     with pytest.raises(ValueError, match="time zone"), store.read(at=datetime(2020, 1, 1)):
         pass
