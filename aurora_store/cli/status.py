@@ -230,11 +230,14 @@ def _rows(overview: Overview) -> list[tuple[str, ...]]:
 def _row(look: Look, overview: Overview) -> tuple[str, ...]:
     note = _plain(_note(look, overview))
     state = f"{look.state}: {note}" if note else look.state
+    name = look.name
+    if sum(each.name == name for each in overview.looks) > 1:
+        name += f" ({look.replica.address})"
     if look.status is None:
-        return (_plain(look.name), state, *[""] * (len(_HEADERS) - 2))
+        return (_plain(name), state, *[""] * (len(_HEADERS) - 2))
     recent = look.status["last_minute"]
     return (
-        _plain(look.name),
+        _plain(name),
         state,
         str(look.status["epoch"]),
         str(look.status["position"]),
@@ -294,8 +297,16 @@ def _plain(text: str) -> str:
 def _judge(overview: Overview) -> None:
     down = ", ".join(look.name for look in overview.looks if not look.well)
     if overview.leader is None:
+        heard = {
+            str(leader["name"])
+            for look in overview.looks
+            if look.status is not None and (leader := look.status.get("leader"))
+        }
+        last = (
+            f", and {' or '.join(sorted(heard))} was heard of last as the leader" if heard else ""
+        )
         raise NoLeader(
-            f"nobody leads{f'; unreachable or failed: {down}' if down else ''}",
+            f"nobody of these leads{last}{f'; unreachable or failed: {down}' if down else ''}",
             hint="see the states above, and the log of each replica's process",
         )
     if down:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,15 @@ def test_json_has_the_status_of_each(monitored: Monitored) -> None:
 def test_nobody_leads(monitored: Monitored) -> None:
     result = run(*monitored.monitors)
     assert result.exit_code == 31
-    assert "Error: nobody leads" in result.stderr
+    assert "Error: nobody of these leads" in result.stderr
     assert [row["state"] for row in rows(result).values()] == ["standby"] * 3
+
+
+def test_a_standby_alone_says_who_leads(monitored: Monitored) -> None:
+    monitored.lead(0)
+    result = run(monitored.monitors[1])
+    assert result.exit_code == 31
+    assert "nobody of these leads, and red:8080 was heard of last as the leader" in result.stderr
 
 
 def test_a_killed_replica_is_shown_with_the_reason(monitored: Monitored) -> None:
@@ -274,6 +282,12 @@ def test_of_two_that_believe_to_lead_the_newer_one_does() -> None:
         "leading",
     ]
     assert (overview.behind(old), overview.behind(new)) == (10, 0)
+
+
+def test_replicas_that_call_themselves_the_same_are_told_apart_by_their_addresses() -> None:
+    same = look("vm", "leading", 3, 80, 80), look("vm", "standby", 3, 80, 80)
+    one, other = (replace(each, replica=Replica("", f"h:{n}")) for n, each in enumerate(same))
+    assert [cells[0] for cells in _rows(Overview((one, other)))] == ["vm (h:0)", "vm (h:1)"]
 
 
 def test_without_a_leader_the_distance_is_to_the_end_that_anybody_knows() -> None:
