@@ -49,9 +49,10 @@ def now(target: Path, directory: Path, compress: bool, as_json: bool) -> None:
     """Make a backup of the store that runs on a log directory of this machine.
 
     Leader or standby: neither stops. TARGET is a file, or a directory in which it gets a name that
-    sorts by time.
+    sorts by time. It replaces a backup of the same name, and nothing else.
 
-    Exit codes: 28 no store runs there; 29 the backup cannot be written.
+    Exit codes: 28 no store runs there; 29 the backup cannot be written, or would replace what is no
+    backup.
 
     \b
     Examples:

@@ -78,6 +78,17 @@ def test_where_it_cannot_write_the_store_says_why(leader: Worker, tmp_path: Path
     assert leader.call("status")["state"] == "leading"
 
 
+def test_the_log_of_the_running_store_is_not_replaced(leader: Worker, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    current = (log / "CURRENT").read_bytes()
+    for target in (log / "CURRENT", log):
+        result = run("now", target, "--directory", log, "--json")
+        assert result.exit_code == 29
+        assert "is a log directory" in error(result)["message"] and error(result)["hint"]
+    assert (log / "CURRENT").read_bytes() == current
+    assert not list(log.glob("*.json")) and not list(log.glob("backup-*"))
+
+
 def test_a_damaged_backup_is_exit_code_3_and_the_damage_is_printed(
     leader: Worker, tmp_path: Path
 ) -> None:
