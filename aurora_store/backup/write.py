@@ -140,8 +140,9 @@ def _compressed(file: _Hashed, page_count: int) -> Iterator[Callable[[bytes], An
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     # What it is given it need not close: our file is none of its business.
     stream: Any = compressor.stream_writer(file, size=page_count * PAGE_BYTES, closefd=False)  # type: ignore[arg-type]
-    with stream as writer:
-        yield writer.write
+    yield stream.write
+    # Not after a failure: that the frame is too short then would be all that anybody hears of.
+    stream.close()
 
 
 def _hold(store: Store) -> tuple[Image, str | None]:

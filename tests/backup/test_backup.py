@@ -307,23 +307,25 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @as_root
+@pytest.mark.parametrize("name", ["b.db", "b.db.zst"])
 def test_on_a_full_disk_it_fails_with_the_reason_and_what_was_there_stays(
-    store: Store, small_disk: Path
+    store: Store, small_disk: Path, name: str
 ) -> None:
+    compress = name.endswith(".zst")
     with store.begin() as connection:
         connection.exec_driver_sql("DELETE FROM t WHERE id > 10")
     connection = store.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     with connection:
         connection.exec_driver_sql("VACUUM")
-    good = store.backup(small_disk / "b.db")
+    good = store.backup(small_disk / name, compress=compress)
     with store.begin() as connection:
-        connection.exec_driver_sql("INSERT INTO t (body) VALUES (hex(randomblob(100000)))")
+        connection.exec_driver_sql("INSERT INTO t (body) VALUES (hex(randomblob(2000000)))")
     with pytest.raises(BackupFailed, match="No space left") as raised:
-        store.backup(small_disk / "b.db")
+        store.backup(small_disk / name, compress=compress)
     assert raised.value.hint is not None and "room" in raised.value.hint
-    assert sorted(path.name for path in small_disk.iterdir()) == ["b.db", "b.db.json"]
-    assert verify(small_disk / "b.db")[0] == good
-    assert problems(small_disk / "b.db") == {}
+    assert sorted(path.name for path in small_disk.iterdir()) == [name, f"{name}.json"]
+    assert verify(small_disk / name)[0] == good
+    assert problems(small_disk / name) == {}
 
 
 def test_a_directory_that_is_not_there_is_named(store: Store, tmp_path: Path) -> None:
