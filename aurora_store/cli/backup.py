@@ -104,8 +104,9 @@ def verify(file: Path, as_json: bool) -> None:
 def list_(directory: Path, as_json: bool) -> None:
     """List the backups in a directory, oldest first.
 
-    Those without a sidecar or of another size than theirs are listed as incomplete; whether one is
-    whole to the last byte is for aurora-store backup verify to say.
+    Whatever has a backup's FILE.json beside it is listed. One of another size than that says is
+    incomplete, and so is one of a schedule's naming without it; whether one is whole to the last
+    byte is for aurora-store backup verify to say.
 
     Exit codes: 29 the directory cannot be read.
 

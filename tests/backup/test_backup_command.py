@@ -103,8 +103,8 @@ def test_a_damaged_backup_is_exit_code_3_and_the_damage_is_printed(
     assert "SHA-256" in checks["file"] and "checksum" in checks["database"]
     assert "file, database" in error(result)["message"]
     os.truncate(path, 4096)
-    listed = document(run("list", tmp_path, "--json"))["backups"]
-    assert listed == [], "another naming than a schedule's is not listed"
+    (listed,) = document(run("list", tmp_path, "--json"))["backups"]
+    assert listed["complete"] is False and "4096 bytes" in listed["problem"]
     (tmp_path / "b.db.json").unlink()
     result = run("verify", path, "--json")
     assert (result.exit_code, error(result)["name"]) == (3, "Corrupt")
