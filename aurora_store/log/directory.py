@@ -157,7 +157,7 @@ def _check_database(directory: Path, names: set[str]) -> bool:
     if kind not in (_FULL_RECORD, _FIRST_PART) or _RECORD_HEADER.size + length > size:
         raise _damaged(directory, f"{manifest.name} does not begin with a record")
     try:
-        # LevelDB finds a table's damage when it looks there, and libmesos takes it for an empty log.
+        # LevelDB looks at a table later, and libmesos takes one that is damaged for no data.
         damage = first_damage(manifest)
     except OSError as exc:
         raise LogUnavailable(f"log directory {directory} cannot be read: {exc}") from exc

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -273,6 +275,28 @@ def test_replay_writes_an_ordinary_file_for_its_owner_alone(whole: Written, tmp_
         assert connection.execute("SELECT count(*) FROM task").fetchone() == (3,)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert "is there already" in run("log", "replay", whole.directory, out, code=2).stderr
+
+
+@pytest.mark.parametrize("command", ["replay", "rewrite"])
+def test_a_place_that_cannot_be_written_is_said_by_its_name(
+    whole: Written, tmp_path: Path, command: str
+) -> None:
+    out = Path("/proc/self/x/new") if command == "rewrite" else tmp_path / "nowhere" / "x.db"
+    said = run("log", command, whole.directory, out, code=1).stderr
+    assert "unexpected" not in said and ".part" not in said
+    assert f"{out if command == 'replay' else out.parent}: No such file or directory" in said
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file(
+    whole: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:  # fault simulation: a disk that fills up at the end
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    said = run("log", "replay", whole.directory, tmp_path / "x.db", code=1).stderr
+    assert f"Error: {tmp_path / 'x.db'}: No space left on device" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---- damage ----
