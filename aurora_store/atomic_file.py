@@ -19,18 +19,26 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     By then it is on disk, and so is its name. If the block fails, nothing is left of it.
 
     Raises:
-        OSError: it cannot be made or written.
+        OSError: it cannot be made or written; it names `path`.
     """
     target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=".part", dir=target.parent
+        )
+    except OSError as exc:
+        exc.filename = str(target)
+        raise
     try:
         with open(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, target)
-    except BaseException:
+    except BaseException as exc:
         os.unlink(name)
+        if isinstance(exc, OSError) and exc.filename in (None, name):  # a write has none
+            exc.filename, exc.filename2 = str(target), None
         raise
     directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -26,31 +26,50 @@ _PART_AGE = timedelta(days=1)
 
 
 def list_backups(directory: Path) -> list[tuple[Path, Backup | StoreError]]:
-    """What has a backup's name, oldest first; with what is wrong instead, where it is incomplete.
+    """The backups there, whatever they are called, the oldest first; or what is wrong with one.
 
-    A backup is complete if its sidecar is there and the file has the size which that says.
+    Listed is what has a sidecar of ours, or a name that a schedule gives. They are sorted by the
+    time and position that they are of, those of one position by name. A backup is complete if its
+    sidecar is there and the file has the size which that says.
 
     Raises:
         BackupFailed: the directory cannot be read.
     """
     try:
-        paths = sorted(path for path in directory.iterdir() if made_at(path) is not None)
+        there = {path.name for path in directory.iterdir()}
     except OSError as exc:
         raise BackupFailed(f"{directory} cannot be read: {exc.strerror}") from exc
-    return [(path, _look(path)) for path in paths]
+    with_sidecar = {name.removesuffix(".json") for name in there if name.endswith(".json")}
+    entries = [_look(directory / name) for name in sorted(there | with_sidecar) if name]
+    return [(path, found) for _, path, found in sorted(filter(None, entries), key=lambda e: e[0])]
 
 
-def _look(path: Path) -> Backup | StoreError:
+_Entry = tuple[tuple[str, int], Path, Backup | StoreError]
+"""What to sort by, the file, and what it is."""
+
+
+def _look(path: Path) -> _Entry | None:
+    """``None`` for what is not a backup."""
+    named = made_at(path)
+    if named is None and not sidecar_of(path).is_file():
+        return None
+    # Of one that cannot say its own time, the time of making is the nearest known.
+    key = (named.replace(tzinfo=None).isoformat() if named else "", 0)
     try:
         backup = Backup.read(path)
+        # Without the Z it sorts: a fraction of a second may follow, or not.
+        key = (backup.time.removesuffix("Z"), backup.position)
         size = path.stat().st_size
-    except (Corrupt, FormatTooNew) as exc:
-        return exc
+    except Corrupt as exc:
+        return (key, path, exc) if named else None
+    except FormatTooNew as exc:
+        return key, path, exc
     except OSError as exc:
-        return BackupFailed(f"{path} cannot be read: {exc.strerror}")
+        return key, path, BackupFailed(f"{path} cannot be read: {exc.strerror}")
     if size != backup.size:
-        return Corrupt(f"{path} has {size} bytes, and had {backup.size} when it was made")
-    return backup
+        problem = f"{path} has {size} bytes, and had {backup.size} when it was made"
+        return key, path, Corrupt(problem)
+    return key, path, backup
 
 
 @dataclass(frozen=True)
@@ -159,9 +178,14 @@ class BackupSchedule:
         return write_backup(store, self.directory, compress=self.compress, progress=progress)
 
     def _complete(self) -> list[Path]:
+        """Those of its own naming, in the order in which they were made."""
         if not self.directory.is_dir():
             return []
-        return [path for path, found in list_backups(self.directory) if isinstance(found, Backup)]
+        return sorted(
+            path
+            for path, found in list_backups(self.directory)
+            if made_at(path) is not None and isinstance(found, Backup)
+        )
 
     def _prune(self, now: datetime) -> None:
         """Of a failure to delete only the log tells: the backup is made."""

@@ -94,6 +94,9 @@ class Backup:
 
     @classmethod
     def _of(cls, path: Path, document: Mapping[str, Any]) -> Backup:
+        software = str(document["software"])
+        if not software.startswith("aurora-store "):
+            raise ValueError("of another software")
         if int(document["format"]) > _FORMAT:
             raise FormatTooNew(
                 f"{sidecar_of(path)} has format {document['format']}", hint="upgrade aurora-store"
@@ -113,7 +116,7 @@ class Backup:
             absent_pages=tuple(int(each) for each in document["absent_pages"]),
             user_version=int(document["user_version"]),
             alembic_version=None if alembic is None else str(alembic),
-            software=str(document["software"]),
+            software=software,
             host=str(document["host"]),
         )
 

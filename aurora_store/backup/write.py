@@ -17,6 +17,7 @@ from aurora_store.atomic_file import written_beside
 from aurora_store.backup.names import backup_name
 from aurora_store.backup.pages import DatabaseChecksum
 from aurora_store.backup.sidecar import Backup, sidecar_of
+from aurora_store.backup.target import require_replaceable
 from aurora_store.errors import BackupFailed, Corrupt
 from aurora_store.image import PAGE_BYTES, Image
 
@@ -81,12 +82,14 @@ def write_backup(
 
 def _write(store: Store, path: Path, compress: bool, progress: Progress | None) -> Backup:
     image, alembic = _hold(store)
-    if path.is_dir():
-        path /= backup_name(datetime.now(timezone.utc), image.position, compress=compress)
     with image:
+        if path.is_dir():
+            path /= backup_name(datetime.now(timezone.utc), image.position, compress=compress)
+        require_replaceable(path)
         checksum = DatabaseChecksum(image.is_absent)
         user_version = 0
-        with written_beside(path) as file:
+        # Both are on disk before either gets its name: no full disk leaves one without the other.
+        with written_beside(sidecar_of(path)) as beside, written_beside(path) as file:
             hashed = _Hashed(file)
             with _compressed(hashed, image.page_count) if compress else _plain(hashed) as write:
                 for chunk in image.chunks():
@@ -102,26 +105,28 @@ def _write(store: Store, path: Path, compress: bool, progress: Progress | None) 
                     f" and the log says {image.checksum:016x}: this replica's memory is damaged",
                     hint="restart this replica, and see to its machine's memory",
                 )
-            sidecar_of(path).unlink(missing_ok=True)  # of what was there: it fits no more
-        backup = Backup(
-            path=path,
-            size=hashed.size,
-            sha256=hashed.hexdigest(),
-            compressed=compress,
-            position=image.position,
-            time=image.time.isoformat().replace("+00:00", "Z"),
-            epoch=image.epoch,
-            version=image.version,
-            checksum=f"{image.checksum:016x}",
-            page_count=image.page_count,
-            absent_pages=tuple(checksum.absent),
-            user_version=user_version,
-            alembic_version=alembic,
-            software=f"aurora-store {__version__}",
-            host=store.host,
-        )
-    with written_beside(sidecar_of(path)) as file:
-        file.write(backup.document())
+            backup = Backup(
+                path=path,
+                size=hashed.size,
+                sha256=hashed.hexdigest(),
+                compressed=compress,
+                position=image.position,
+                time=image.time.isoformat().replace("+00:00", "Z"),
+                epoch=image.epoch,
+                version=image.version,
+                checksum=f"{image.checksum:016x}",
+                page_count=image.page_count,
+                absent_pages=tuple(checksum.absent),
+                user_version=user_version,
+                alembic_version=alembic,
+                software=f"aurora-store {__version__}",
+                host=store.host,
+            )
+            beside.write(backup.document())
+            for each in (beside, file):
+                each.flush()
+                os.fsync(each.fileno())
+            require_replaceable(path)  # again: the copying took its time
     return backup
 
 
@@ -135,8 +140,9 @@ def _compressed(file: _Hashed, page_count: int) -> Iterator[Callable[[bytes], An
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     # What it is given it need not close: our file is none of its business.
     stream: Any = compressor.stream_writer(file, size=page_count * PAGE_BYTES, closefd=False)  # type: ignore[arg-type]
-    with stream as writer:
-        yield writer.write
+    yield stream.write
+    # Not after a failure: that the frame is too short then would be all that anybody hears of.
+    stream.close()
 
 
 def _hold(store: Store) -> tuple[Image, str | None]:

@@ -49,9 +49,10 @@ def now(target: Path, directory: Path, compress: bool, as_json: bool) -> None:
     """Make a backup of the store that runs on a log directory of this machine.
 
     Leader or standby: neither stops. TARGET is a file, or a directory in which it gets a name that
-    sorts by time.
+    sorts by time. It replaces a backup of the same name, and nothing else.
 
-    Exit codes: 28 no store runs there; 29 the backup cannot be written.
+    Exit codes: 28 no store runs there; 29 the backup cannot be written, or would replace what is no
+    backup.
 
     \b
     Examples:
@@ -103,8 +104,9 @@ def verify(file: Path, as_json: bool) -> None:
 def list_(directory: Path, as_json: bool) -> None:
     """List the backups in a directory, oldest first.
 
-    Those without a sidecar or of another size than theirs are listed as incomplete; whether one is
-    whole to the last byte is for aurora-store backup verify to say.
+    Whatever has a backup's FILE.json beside it is listed. One of another size than that says is
+    incomplete, and so is one of a schedule's naming without it; whether one is whole to the last
+    byte is for aurora-store backup verify to say.
 
     Exit codes: 29 the directory cannot be read.
 

@@ -1,7 +1,8 @@
 """How errors leave the command line: the one place.
 
 A `StoreError` is shown as ``Error: ...`` and ``Try: ...`` and ends the command with the exit code
-of its class. Anything unexpected is one line and exit code 1; ``AURORA_STORE_DEBUG=1`` adds the
+of its class. What the operating system refuses is an ordinary failure: the file and the reason,
+exit code 1. Anything unexpected is one line and exit code 1. ``AURORA_STORE_DEBUG=1`` adds the
 traceback. With ``--json`` an error is one JSON object on stderr: ``type`` (``error``), ``code``
 (the exit code), ``name`` (the kind of error), ``message`` and ``hint`` (or null).
 """
@@ -11,9 +12,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import click
@@ -61,9 +63,51 @@ def _rendered(ctx: click.Context) -> Iterator[None]:
         if isinstance(exc, OSError) and exc.errno == errno.EPIPE:
             raise  # the reader of our output has gone: click ends quietly
         _debug()
+        if isinstance(exc, OSError) and exc.errno is not None:
+            _leave(1, type(exc).__name__, *_refused(exc), as_json)
         message = f"unexpected {type(exc).__name__}: {exc}"
         hint = "set AURORA_STORE_DEBUG=1 for the traceback"
         _leave(1, type(exc).__name__, message, hint, as_json)
+
+
+def _refused(exc: OSError) -> tuple[str, str | None]:
+    """What the operating system refuses, and what to try."""
+    reason = exc.strerror or str(exc)
+    if exc.filename is None:
+        if _from_output(exc):
+            _drop_output()
+            return f"standard output: {reason}", "send it somewhere else"
+        return reason, None
+    if not isinstance(exc.filename, str | bytes | os.PathLike):  # the number of an open file
+        return f"{exc.filename}: {reason}", None
+    path = os.path.abspath(os.fsdecode(exc.filename))
+    folder = os.path.dirname(path)
+    hints = {
+        errno.ENOENT: f"see whether its folder is there: ls -ld {folder}",
+        errno.ENOTDIR: f"see whether its folder is one: ls -ld {folder}",
+        errno.EACCES: f"run it as a user who may use {folder}, or name another place",
+        errno.EPERM: f"run it as a user who may use {folder}, or name another place",
+        errno.EROFS: "name a place that can be written",
+        errno.ENOSPC: f"free some space, or name another place: df -h {folder}",
+        errno.EDQUOT: f"free some space, or name another place: df -h {folder}",
+    }
+    return f"{path}: {reason}", hints.get(exc.errno or 0)
+
+
+def _from_output(exc: OSError) -> bool:
+    """Whether it is standard output that takes nothing more: all of it goes through click."""
+    trace = exc.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__") == "click.utils"
+
+
+def _drop_output() -> None:
+    """Python shall not try again at its end: that would change the exit code."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError):
+        os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _debug() -> None:

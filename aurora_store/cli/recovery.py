@@ -127,11 +127,15 @@ def sql(statement: str, directory: Path, as_json: bool) -> None:
     """
     from pysqlite3 import dbapi2
 
+    from aurora_store.cli.query import interruptible
     from aurora_store.recovery import Staging
 
     path = Staging(directory).staged().path
     try:
-        with closing(dbapi2.connect(path, isolation_level=None)) as connection:
+        with (
+            closing(dbapi2.connect(path, isolation_level=None)) as connection,
+            interruptible(connection),
+        ):
             cursor = connection.execute(statement)
             rows = cursor.fetchall()
             columns = [column[0] for column in cursor.description or ()]

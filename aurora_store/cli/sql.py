@@ -34,6 +34,7 @@ def sql(directory: Path, at: int | datetime | None, query: str, as_json: bool) -
     """
     from pysqlite3 import dbapi2
 
+    from aurora_store.cli.query import interruptible
     from aurora_store.errors import NotLeader
     from aurora_store.history import replay_to
 
@@ -42,12 +43,19 @@ def sql(directory: Path, at: int | datetime | None, query: str, as_json: bool) -
         replay = replay_to(source, at, progress=replaying(progress))
     with replay, closing(replay.connect()) as connection:
         connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+        connection.set_authorizer(_authorize)
         try:
-            cursor = connection.execute(query)
-            rows = cursor.fetchall()
+            with interruptible(connection):
+                cursor = connection.execute(query)
+                rows = cursor.fetchall()
         except NotLeader as exc:
             raise click.UsageError("the past cannot be changed: this query would write") from exc
         except (dbapi2.Error, dbapi2.Warning) as exc:
+            if getattr(exc, "sqlite_errorcode", 0) == dbapi2.SQLITE_AUTH:
+                raise click.UsageError(
+                    "the query would open another file (ATTACH, VACUUM): it may read this database"
+                    " alone; aurora-store log replay writes it to a file"
+                ) from exc
             raise click.UsageError(f"SQLite does not take the query: {exc}") from exc
         columns = [name for name, *_ in cursor.description or ()]
         if as_json:
@@ -55,6 +63,14 @@ def sql(directory: Path, at: int | datetime | None, query: str, as_json: bool) -
             print_json({"position": replay.info.position, "columns": columns, "rows": values})
         else:
             print_table(columns, [[_text(value) for value in row] for row in rows])
+
+
+def _authorize(action: int, *_: object) -> int:
+    """VACUUM attaches too: no statement reaches a file."""
+    from pysqlite3 import dbapi2
+
+    denied = action == dbapi2.SQLITE_ATTACH
+    return int(dbapi2.SQLITE_DENY if denied else dbapi2.SQLITE_OK)
 
 
 def _text(value: object) -> str:

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from aurora_store.errors import Corrupt, LogInUse, LogUnavailable
+from aurora_store.log.files.check import first_damage
 
 _FREE_BYTES = 16 << 20  # as the native log wants for an append
 _FLOCK = "hhqqi4x"  # struct flock of 64-bit Linux
@@ -155,11 +156,19 @@ def _check_database(directory: Path, names: set[str]) -> bool:
     _, length, kind = _RECORD_HEADER.unpack(header)
     if kind not in (_FULL_RECORD, _FIRST_PART) or _RECORD_HEADER.size + length > size:
         raise _damaged(directory, f"{manifest.name} does not begin with a record")
+    try:
+        # LevelDB looks at a table later, and libmesos takes one that is damaged for no data.
+        damage = first_damage(manifest)
+    except OSError as exc:
+        raise LogUnavailable(f"log directory {directory} cannot be read: {exc}") from exc
+    if damage is not None:
+        raise _damaged(directory, str(damage))
     return True
 
 
 def _damaged(directory: Path, what: str) -> Corrupt:
     return Corrupt(
         f"the database in log directory {directory} is damaged: {what}",
-        hint="with other replicas alive, move the directory away: this one rejoins them",
+        hint=f"aurora-store log verify {directory}; with other replicas alive, move the directory"
+        " aside and start with an empty one: it rejoins them",
     )

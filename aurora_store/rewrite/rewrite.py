@@ -103,7 +103,12 @@ def _new_directory(path: Path) -> Iterator[Path]:
             hint="name a directory that is not there yet",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    working = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as exc:
+        exc.filename = str(path)
+        raise
+    working = Path(name)
     try:
         yield working
         os.replace(working, path)

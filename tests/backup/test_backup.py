@@ -147,6 +147,73 @@ def test_pages_without_content_are_told_from_pages_of_zeros(store: Store, tmp_pa
     assert set(problems(backup.path)) == {"database"}
 
 
+# ---- what it does not replace ----
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
+
+
+def refused(store: Store, target: Path) -> str:
+    """What a backup is refused with that would destroy something; it touches nothing."""
+    before = contents(target.parent)
+    with pytest.raises(BackupFailed) as raised:
+        store.backup(target)
+    assert raised.value.hint is not None and "name " in raised.value.hint
+    assert contents(target.parent) == before
+    return raised.value.message
+
+
+def test_a_backup_replaces_a_backup_of_the_same_name(store: Store, tmp_path: Path) -> None:
+    store.backup(tmp_path / "nightly.db")
+    with store.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM t WHERE id > 10")
+    again = store.backup(tmp_path / "nightly.db")
+    assert verify(tmp_path / "nightly.db")[0] == again
+    assert problems(again.path) == {}
+    assert sorted(contents(tmp_path)) == ["nightly.db", "nightly.db.json"]
+
+
+def test_a_file_of_somebody_else_is_not_replaced(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "precious.db").write_text("precious")
+    assert "precious.db is there" in refused(store, tmp_path / "precious.db")
+    (tmp_path / "precious.db.json").write_text("[]")
+    assert "precious.db is there" in refused(store, tmp_path / "precious.db")
+
+
+def test_what_lies_where_the_sidecar_goes_is_not_replaced(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"precious": true}')
+    assert "settings.json is there" in refused(store, tmp_path / "settings")
+    (tmp_path / "folder.json").mkdir()
+    assert "not a regular file" in refused(store, tmp_path / "folder")
+
+
+def test_what_is_no_regular_file_is_not_replaced(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere.db")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe"):
+        assert "not a regular file" in refused(store, tmp_path / name)
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "pipe").is_fifo()
+
+
+def test_nothing_is_written_into_a_log_directory(store: Store, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.mkdir()
+    (log / "CURRENT").write_text("MANIFEST-000002\n")
+    for target in (log / "CURRENT", log / "new.db"):
+        assert "is a log directory" in refused(store, target)
+    with pytest.raises(BackupFailed, match="is a log directory"):
+        store.backup(log)
+    assert contents(log) == {"CURRENT": b"MANIFEST-000002\n"}
+
+
+def test_a_file_that_appears_while_it_copies_is_not_replaced(store: Store, tmp_path: Path) -> None:
+    target = tmp_path / "b.db"
+    with pytest.raises(BackupFailed, match=r"b\.db is there"):
+        store.backup(target, progress=lambda *_: target.write_text("precious") and None)
+    assert contents(tmp_path) == {"b.db": b"precious"}
+
+
 # ---- damage ----
 
 
@@ -240,23 +307,25 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @as_root
+@pytest.mark.parametrize("name", ["b.db", "b.db.zst"])
 def test_on_a_full_disk_it_fails_with_the_reason_and_what_was_there_stays(
-    store: Store, small_disk: Path
+    store: Store, small_disk: Path, name: str
 ) -> None:
+    compress = name.endswith(".zst")
     with store.begin() as connection:
         connection.exec_driver_sql("DELETE FROM t WHERE id > 10")
     connection = store.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     with connection:
         connection.exec_driver_sql("VACUUM")
-    good = store.backup(small_disk / "b.db")
+    good = store.backup(small_disk / name, compress=compress)
     with store.begin() as connection:
-        connection.exec_driver_sql("INSERT INTO t (body) VALUES (hex(randomblob(100000)))")
+        connection.exec_driver_sql("INSERT INTO t (body) VALUES (hex(randomblob(2000000)))")
     with pytest.raises(BackupFailed, match="No space left") as raised:
-        store.backup(small_disk / "b.db")
+        store.backup(small_disk / name, compress=compress)
     assert raised.value.hint is not None and "room" in raised.value.hint
-    assert sorted(path.name for path in small_disk.iterdir()) == ["b.db", "b.db.json"]
-    assert verify(small_disk / "b.db")[0] == good
-    assert problems(small_disk / "b.db") == {}
+    assert sorted(path.name for path in small_disk.iterdir()) == [name, f"{name}.json"]
+    assert verify(small_disk / name)[0] == good
+    assert problems(small_disk / name) == {}
 
 
 def test_a_directory_that_is_not_there_is_named(store: Store, tmp_path: Path) -> None:

@@ -78,6 +78,17 @@ def test_where_it_cannot_write_the_store_says_why(leader: Worker, tmp_path: Path
     assert leader.call("status")["state"] == "leading"
 
 
+def test_the_log_of_the_running_store_is_not_replaced(leader: Worker, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    current = (log / "CURRENT").read_bytes()
+    for target in (log / "CURRENT", log):
+        result = run("now", target, "--directory", log, "--json")
+        assert result.exit_code == 29
+        assert "is a log directory" in error(result)["message"] and error(result)["hint"]
+    assert (log / "CURRENT").read_bytes() == current
+    assert not list(log.glob("*.json")) and not list(log.glob("backup-*"))
+
+
 def test_a_damaged_backup_is_exit_code_3_and_the_damage_is_printed(
     leader: Worker, tmp_path: Path
 ) -> None:
@@ -92,8 +103,8 @@ def test_a_damaged_backup_is_exit_code_3_and_the_damage_is_printed(
     assert "SHA-256" in checks["file"] and "checksum" in checks["database"]
     assert "file, database" in error(result)["message"]
     os.truncate(path, 4096)
-    listed = document(run("list", tmp_path, "--json"))["backups"]
-    assert listed == [], "another naming than a schedule's is not listed"
+    (listed,) = document(run("list", tmp_path, "--json"))["backups"]
+    assert listed["complete"] is False and "4096 bytes" in listed["problem"]
     (tmp_path / "b.db.json").unlink()
     result = run("verify", path, "--json")
     assert (result.exit_code, error(result)["name"]) == (3, "Corrupt")

@@ -78,6 +78,41 @@ def test_files_of_others_and_incomplete_ones_are_never_deleted(
     assert isinstance(found, Corrupt)
 
 
+def test_a_list_has_backups_of_any_name_in_the_order_of_the_log(
+    store: Store, tmp_path: Path
+) -> None:
+    made = []
+    for name in ("z.db", "before-upgrade.db", "a.db.zst"):
+        with store.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM t WHERE id = (SELECT max(id) FROM t)")
+        made.append(store.backup(tmp_path / name, compress=name.endswith(".zst")))
+    made.append(BackupSchedule(tmp_path).run(store))
+    (tmp_path / "notes.txt").write_text("no backup")
+    for text in ("[]", "{", '{"format": 9}'):
+        (tmp_path / "settings").write_text("no backup")
+        (tmp_path / "settings.json").write_text(text)
+        assert list_backups(tmp_path) == [(backup.path, backup) for backup in made]
+
+
+def test_a_sidecar_whose_file_is_gone_is_listed_as_such(store: Store, tmp_path: Path) -> None:
+    store.backup(tmp_path / "b.db").path.unlink()
+    ((path, found),) = list_backups(tmp_path)
+    assert path == tmp_path / "b.db"
+    assert isinstance(found, BackupFailed) and "No such file" in found.message
+
+
+def test_a_schedule_neither_counts_nor_deletes_backups_of_another_name(
+    store: Store, tmp_path: Path
+) -> None:
+    mine = store.backup(tmp_path / "before-upgrade.db")
+    schedule = BackupSchedule(tmp_path, keep=1)
+    assert schedule.due()
+    put_back(schedule.run(store).path, 1)
+    newest = schedule.run(store)
+    assert sorted(complete(tmp_path)) == sorted([newest.path.name, mine.path.name])
+    assert not [check for check in verify(mine.path)[1] if check.problem]
+
+
 def test_what_a_killed_process_left_is_cleaned_up_after_a_day(store: Store, tmp_path: Path) -> None:
     left = tmp_path / ".backup-20200101T000000Z-p0000000001.db.zst.abc.part"
     left.write_text("half")

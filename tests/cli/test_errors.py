@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -110,3 +115,45 @@ def test_wrong_usage_is_a_json_object_too(runner: CliRunner, arguments: list[str
 def test_reader_that_has_gone_is_no_error_to_report(runner: CliRunner) -> None:
     result = runner.invoke(failing(BrokenPipeError(32, "Broken pipe")), ["fail"])
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/no/x.db"), "ls -ld /no"),
+        (PermissionError(errno.EACCES, "Permission denied", b"/no/x.db"), "a user who may use /no"),
+        (OSError(errno.ENOSPC, "No space left on device", Path("/no/x.db")), "df -h /no"),
+    ],
+)
+def test_what_the_operating_system_refuses_is_an_ordinary_failure(
+    runner: CliRunner, error: OSError, hint: str
+) -> None:
+    result = runner.invoke(failing(error), ["fail"])
+    assert result.exit_code == 1
+    said, tried = result.stderr.splitlines()
+    assert said == f"Error: /no/x.db: {error.strerror}"
+    assert tried.startswith("Try: ") and hint in tried
+    told = json.loads(runner.invoke(failing(error), ["fail", "--json"]).stderr)
+    assert (told["code"], told["name"]) == (1, type(error).__name__)
+
+
+def test_an_operating_system_error_without_a_file_is_its_reason(runner: CliRunner) -> None:
+    result = runner.invoke(failing(OSError(errno.EIO, "Input/output error")), ["fail"])
+    assert (result.exit_code, result.stderr) == (1, "Error: Input/output error\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_takes_nothing_is_named(unbuffered: str) -> None:
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "aurora_store.cli", "demo", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            text=True,
+            check=False,
+        )
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        "Error: standard output: No space left on device\nTry: send it somewhere else\n",
+    )

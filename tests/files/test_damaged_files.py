@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import struct
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from unittest import mock
@@ -15,7 +16,8 @@ from directories import batch, crc, fingerprint, flip, journal, make_database, n
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aurora_store.errors import LogUnavailable
+from aurora_store.errors import Corrupt, LogUnavailable
+from aurora_store.log.directory import check_directory
 from aurora_store.log.files import Damage, ReplicaDirectory
 
 
@@ -384,3 +386,46 @@ def test_whatever_happens_to_a_file_what_is_read_was_written(
 
 def _fits(_stored: int, _data: bytes) -> bool:
     return True
+
+
+# ---- what is refused before libmesos opens it: LevelDB shows a damaged table as an empty log ----
+
+
+@pytest.mark.parametrize("which", [min, max])
+def test_a_table_that_was_cut_is_refused_by_name(copy: Path, which: Callable[..., Path]) -> None:
+    table = which(copy.glob("*.ldb"))
+    size = table.stat().st_size
+    os.truncate(table, size - 2000)
+    with pytest.raises(Corrupt, match=f"{table.name}.*{size - 2000} bytes instead of {size}") as no:
+        check_directory(copy)
+    assert no.value.hint is not None and f"aurora-store log verify {copy}; with" in no.value.hint
+
+
+def test_a_table_that_is_missing_is_refused_by_name(copy: Path) -> None:
+    newest(copy, "*.ldb").unlink()
+    with pytest.raises(Corrupt, match=r"\d+\.ldb: the table is missing"):
+        check_directory(copy)
+
+
+@pytest.mark.parametrize(("at", "what"), [(-1, "footer"), (-20, "footer"), (-100, "index")])
+def test_a_table_that_cannot_be_looked_up_in_is_refused(copy: Path, at: int, what: str) -> None:
+    table = newest(copy, "*.ldb")
+    flip(table, at)
+    with pytest.raises(Corrupt, match=f"{table.name}: .*its {what} cannot be read"):
+        check_directory(copy)
+
+
+def test_what_leveldb_reads_past_is_not_refused(copy: Path) -> None:
+    log, manifest = newest(copy, "*.log"), newest(copy, "MANIFEST-*")
+    os.truncate(log, log.stat().st_size - 9)
+    with manifest.open("ab") as file:
+        file.write(b"\0\0\0\0\xff\0\1")  # a record under way
+    with newest(copy, "*.ldb").open("ab") as file:
+        file.write(b"\0" * 100)
+    newest(copy, "*.ldb").rename(newest(copy, "*.ldb").with_suffix(".sst"))
+    assert check_directory(copy)
+
+
+def test_the_check_before_opening_reads_little_of_a_table(copy: Path) -> None:
+    flip(newest(copy, "*.ldb"), 100_000)  # in a block of entries
+    assert check_directory(copy)

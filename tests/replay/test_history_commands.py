@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
+import signal
 import sqlite3
 import stat
-from contextlib import closing
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -130,6 +137,52 @@ def test_a_query_that_is_wrong_or_would_write_is_wrong_usage(whole: Written, que
     run("sql", whole.directory, query, code=2)
 
 
+@pytest.mark.parametrize("query", ["ATTACH '{}' AS z", "VACUUM INTO '{}'"])
+@pytest.mark.parametrize("uri", ["{}", "file:{}?vfs=unix"])
+def test_a_query_opens_no_other_file(whole: Written, tmp_path: Path, query: str, uri: str) -> None:
+    file = uri.format(tmp_path / "x.db")
+    said = run("sql", whole.directory, query.format(file), code=2).stderr
+    assert "would open another file" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+@contextmanager
+def running(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own, whose query runs by now."""
+    command = [sys.executable, "-m", "aurora_store.cli", *map(str, arguments)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            cpu = Path(f"/proc/{process.pid}/stat")
+            while process.poll() is None:  # fields 14 and 15: ticks of a hundredth of a second
+                user, system = cpu.read_text().rsplit(")", 1)[1].split()[11:13]
+                if int(user) + int(system) > 300:
+                    break
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.kill()
+
+
+def test_ctrl_c_ends_a_query_that_would_go_on(whole: Written) -> None:
+    with running("sql", whole.directory, ENDLESS) as process:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60.0)
+        assert process.returncode == 130, said
+        assert "Error: interrupted" in said
+
+
+def test_ctrl_c_ends_a_query_on_the_staged_copy(copy: Written) -> None:
+    run("recovery", "stage", copy.at["insert"], "--directory", copy.directory)
+    with running("recovery", "sql", ENDLESS, "--directory", copy.directory) as process:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60.0)
+        assert process.returncode == 130, said
+        assert "Error: interrupted" in said
+
+
 def test_moments_that_mean_nothing_are_refused(whole: Written) -> None:
     said = run("sql", whole.directory, "--at", "2026-01-01T00:00:00", "SELECT 1", code=2).stderr
     assert "time zone" in said
@@ -222,6 +275,28 @@ def test_replay_writes_an_ordinary_file_for_its_owner_alone(whole: Written, tmp_
         assert connection.execute("SELECT count(*) FROM task").fetchone() == (3,)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert "is there already" in run("log", "replay", whole.directory, out, code=2).stderr
+
+
+@pytest.mark.parametrize("command", ["replay", "rewrite"])
+def test_a_place_that_cannot_be_written_is_said_by_its_name(
+    whole: Written, tmp_path: Path, command: str
+) -> None:
+    out = Path("/proc/self/x/new") if command == "rewrite" else tmp_path / "nowhere" / "x.db"
+    said = run("log", command, whole.directory, out, code=1).stderr
+    assert "unexpected" not in said and ".part" not in said
+    assert f"{out if command == 'replay' else out.parent}: No such file or directory" in said
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file(
+    whole: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:  # fault simulation: a disk that fills up at the end
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    said = run("log", "replay", whole.directory, tmp_path / "x.db", code=1).stderr
+    assert f"Error: {tmp_path / 'x.db'}: No space left on device" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---- damage ----

@@ -77,6 +77,27 @@ def table_items(path: Path, first: bytes, problem: Problem) -> Iterator[Item]:
             problem(names[0], f"its block of names cannot be read: {exc}", None)
 
 
+def check_table(path: Path, size: int) -> None:
+    """Makes sure that a table of that size has its footer and its index. Reads no data.
+
+    Raises:
+        Malformed: it does not; the message says why.
+        OSError: the file is not there, or cannot be read.
+    """
+    with path.open("rb") as file:
+        found = file.seek(0, 2)
+        if found < size:  # of a longer one LevelDB reads that much
+            raise Malformed(f"it has {found} bytes instead of {size}")
+        try:
+            _, index = _footer(file, size)
+        except Malformed as exc:
+            raise Malformed(f"its footer cannot be read: {exc}") from exc
+        try:
+            _stored(file, index, size)
+        except Malformed as exc:
+            raise Malformed(f"its index cannot be read: {exc}") from exc
+
+
 def _data(block: bytes, before: bytes, last: bytes) -> Iterator[Item]:
     """The items of a data block, whose keys are after `before` and not after `last`."""
     previous = before
@@ -128,6 +149,16 @@ def _handle(value: bytes) -> tuple[int, int]:
 
 
 def _block(file: IO[bytes], handle: tuple[int, int], size: int) -> bytes:
+    data, compression = _stored(file, handle, size)
+    if compression == _SNAPPY:
+        return _unpacked(data)
+    if compression != _PLAIN:
+        raise Malformed(f"unknown compression {compression}")
+    return data
+
+
+def _stored(file: IO[bytes], handle: tuple[int, int], size: int) -> tuple[bytes, int]:
+    """A block as it lies there, and its compression."""
     offset, length = handle
     if offset + length + _BEHIND_BLOCK.size > size - _FOOTER:
         raise Malformed("it goes past the end of the file")
@@ -142,11 +173,7 @@ def _block(file: IO[bytes], handle: tuple[int, int], size: int) -> bytes:
     compression, checksum = _BEHIND_BLOCK.unpack_from(data, length)
     if not checksum_fits(checksum, data[: length + 1]):
         raise Malformed("it does not match its checksum")
-    if compression == _SNAPPY:
-        return _unpacked(data[:length])
-    if compression != _PLAIN:
-        raise Malformed(f"unknown compression {compression}")
-    return data[:length]
+    return data[:length], compression
 
 
 def _unpacked(data: bytes) -> bytes:
