@@ -64,6 +64,16 @@ def test_a_relative_file_is_meant_from_where_the_command_runs(
     assert (tmp_path / "mine.db").exists()
 
 
+def test_compress_with_a_file_that_is_not_named_so_is_a_usage_error(tmp_path: Path) -> None:
+    result = run("now", tmp_path / "b.db", "--directory", tmp_path, "--compress", "--json")
+    assert result.exit_code == 2
+    assert ".zst" in result.stderr and "b.db" in result.stderr
+    # A name that fits, and a directory, get as far as to the store.
+    for target in (tmp_path / "b.db.zst", tmp_path):
+        result = run("now", target, "--directory", tmp_path, "--compress", "--json")
+        assert result.exit_code == 28
+
+
 def test_without_a_running_store_it_says_so(tmp_path: Path) -> None:
     result = run("now", tmp_path / "b.db", "--directory", tmp_path, "--json")
     assert result.exit_code == 28
