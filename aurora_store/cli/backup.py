@@ -81,8 +81,8 @@ def verify(file: Path, as_json: bool) -> None:
 
     Needs no store. A compressed one is unpacked into TMPDIR for the time being.
 
-    Exit codes: 3 it is damaged, and what is printed says how; 19 a newer release made it; 29 it
-    cannot be read.
+    Exit codes: 3 it is damaged, and what is printed says how; 19 a newer release made it; 29 it is
+    not there or cannot be read.
 
     \b
     Example:

@@ -291,11 +291,37 @@ def test_a_sqlite_file_of_somebody_else_is_no_backup(tmp_path: Path) -> None:
         verify(tmp_path / "foreign.db")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1, "size": "many"}'])
-def test_a_damaged_sidecar_is_named(backup: Backup, text: str) -> None:
-    sidecar_of(backup.path).write_text(text)
-    with pytest.raises(Corrupt, match=r"b\.db(\.zst)?\.json is damaged"):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "\xff",
+        "[]",
+        pytest.param("[" * 100_000, id="deep"),
+        "{}",
+        "null",
+        "7",
+        '"aurora-store"',
+        '{"format": 1, "size": "many"}',
+        '{"software": "aurora-store 1", "format": Infinity}',
+        '{"software": "aurora-store 1", "format": [1]}',
+    ],
+)
+def test_a_damaged_sidecar_is_named_in_words(backup: Backup, text: str) -> None:
+    sidecar_of(backup.path).write_bytes(text.encode("latin-1"))
+    with pytest.raises(Corrupt, match="not a backup's sidecar") as raised:
         verify(backup.path)
+    beside = sidecar_of(backup.path)
+    assert raised.value.message == f"{beside} is not a backup's sidecar, or is damaged"
+    assert raised.value.hint is not None
+
+
+def test_of_a_file_that_is_not_there_it_does_not_ask_for_the_sidecar(tmp_path: Path) -> None:
+    with pytest.raises(BackupFailed, match=r"there is no file .*missing\.db"):
+        verify(tmp_path / "missing.db")
+    with pytest.raises(BackupFailed, match="is a directory"):
+        verify(tmp_path)
 
 
 def test_a_sidecar_of_a_newer_release_is_left_to_that(backup: Backup) -> None:

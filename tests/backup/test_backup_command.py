@@ -130,6 +130,16 @@ def test_an_incomplete_one_is_listed_with_what_is_wrong(leader: Worker, tmp_path
     assert listed["complete"] is False and "no backup" in listed["problem"]
 
 
+def test_verify_says_that_a_file_is_not_there_or_no_backup(tmp_path: Path) -> None:
+    for path, said in ((tmp_path / "missing.db", "there is no file"), (tmp_path, "a directory")):
+        result = run("verify", path, "--json")
+        assert result.exit_code == 29 and said in error(result)["message"]
+    (tmp_path / "b.db").write_text("anything")
+    (tmp_path / "b.db.json").write_text("[]")
+    result = run("verify", tmp_path / "b.db", "--json")
+    assert result.exit_code == 3 and "not a backup's sidecar" in error(result)["message"]
+
+
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     result = run("list", tmp_path / "missing", "--json")
     assert result.exit_code == 29 and "missing" in error(result)["message"]
