@@ -223,6 +223,30 @@ def test_show_tells_who_leads_and_what_holds_no_entry(whole: Written) -> None:
     run("log", "show", whole.directory, 12345, code=21)
 
 
+def test_show_of_what_was_truncated_says_where_the_log_begins(tmp_path: Path) -> None:
+    directory = tmp_path / "log"
+    with Log.open(directory) as log:
+        log.elect()
+        positions = [log.append(b"x") for _ in range(5)]
+        log.truncate(positions[3])
+    said = run("log", "show", directory, positions[1], code=20).stderr
+    assert f"begins at position {positions[3]:010d}" in said
+    run("log", "show", directory, 99, code=21)
+
+
+@pytest.mark.parametrize("command", [["log", "show", "{}", "1"], ["sql", "{}", "SELECT 1"]])
+def test_a_directory_that_cannot_be_read_is_no_wrong_usage(
+    whole: Written, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    def forbidden(path: object = ".") -> list[str]:  # fault simulation: root may read everything
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(os, "listdir", forbidden)
+    said = run(*(part.format(whole.directory) for part in command), code=11).stderr
+    assert f"{whole.directory} cannot be read: Permission denied" in said
+
+
 def test_show_names_the_foreign_entry(tmp_path: Path) -> None:
     directory = tmp_path / "log"
     with Log.open(directory) as log:
@@ -410,13 +434,26 @@ def test_triggers_do_not_run_again(tmp_path: Path) -> None:
 
 def test_a_target_that_is_not_empty_is_refused(whole: Written, tmp_path: Path) -> None:
     (tmp_path / "there").write_text("mine")
-    assert "not empty" in run("log", "rewrite", whole.directory, tmp_path, code=1).stderr
+    assert "not empty" in run("log", "rewrite", whole.directory, tmp_path, code=2).stderr
     assert (tmp_path / "there").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["replay", "rewrite"])
+@pytest.mark.parametrize("below", ["x", "deep/below"])
+def test_nothing_is_written_inside_a_log_directory(
+    whole: Written, copy: Written, tmp_path: Path, command: str, below: str
+) -> None:
+    (tmp_path / "link").symlink_to(copy.directory)
+    before = sorted(copy.directory.iterdir())
+    for log in (copy.directory, tmp_path / "link"):
+        said = run("log", command, whole.directory, log / below, code=2).stderr
+        assert "inside the log directory" in said
+    assert sorted(copy.directory.iterdir()) == before
 
 
 def test_a_range_that_is_none_is_refused(whole: Written, tmp_path: Path) -> None:
     new = tmp_path / "new"
-    run("log", "rewrite", whole.directory, new, "--without", "7..3", code=1)
+    run("log", "rewrite", whole.directory, new, "--without", "7..3", code=2)
     run("log", "rewrite", whole.directory, new, "--without", "a..b", code=2)
     assert not new.exists()
 

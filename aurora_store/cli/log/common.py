@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from aurora_store.inspection.listing import Row
     from aurora_store.log.files import Damage, ReplicaDirectory
 
-directory_argument = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+directory_argument = click.argument(
+    "directory",
+    metavar="DIR",
+    # That it cannot be read is no wrong usage: the reader says it, with an exit code of its own.
+    type=click.Path(path_type=Path, readable=False),
+)
 """The directory of a replica; it arrives as ``directory``."""
 
 READING = {"read": "Reading the log"}
