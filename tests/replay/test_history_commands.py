@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pty
 import shutil
 import signal
 import sqlite3
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -116,6 +117,30 @@ def test_sql_prints_rows_as_text_and_blobs_as_sql_writes_them(whole: Written) ->
     lines = run("sql", whole.directory, "SELECT name, data, NULL AS n FROM host").stdout
     assert lines == "name\tdata\tn\na\tx'00ff'\tNULL\n"
     assert answer("sql", whole.directory, "SELECT data FROM host")["rows"] == [[{"hex": "00ff"}]]
+
+
+def test_sql_prints_a_row_as_one_line_whatever_is_in_it(whole: Written) -> None:
+    query = "SELECT 'a' || char(9, 10, 13) || 'b' AS odd, 2 AS two"
+    assert run("sql", whole.directory, query).stdout == "odd\ttwo\na\\t\\n\\rb\t2\n"
+
+
+@pytest.mark.parametrize("columns", [80, 150])
+def test_a_position_is_a_line_on_a_terminal_too(whole: Written, columns: int) -> None:
+    terminal, other_end = pty.openpty()
+    command = [sys.executable, "-m", "aurora_store.cli", "log", "list", str(whole.directory)]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
+    silent = subprocess.DEVNULL
+    subprocess.run(command, stdout=other_end, stderr=silent, env=environment, check=True)
+    os.close(other_end)
+    written = b""
+    with suppress(OSError):  # the end of what a terminal gives that nobody has open any more
+        while True:
+            written += os.read(terminal, 4096)
+    os.close(terminal)
+    rows = [line for line in written.decode().splitlines() if line.startswith("│")]
+    assert max(map(len, rows)) <= columns
+    for position in whole.at.values():
+        assert len([row for row in rows if row.startswith(f"│ {position:010d} │ batch")]) == 1
 
 
 def test_sql_reads_a_directory_whose_store_is_open_and_touches_nothing(tmp_path: Path) -> None:
