@@ -95,7 +95,7 @@ class BackupSchedule:
     changes nothing.
 
     Args:
-        directory: where to; made, mode 0700, if it is not there.
+        directory: where to. It must be there: a disk that is not mounted fails, and fills no other.
         every: how long after a backup the next one is due.
         keep: how many to keep.
         compress: with zstd.
@@ -168,13 +168,12 @@ class BackupSchedule:
             return backup
 
     def _make(self, store: Store, progress: Progress | None) -> Backup:
-        try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as exc:
+        # Not made: of a disk that is not mounted it would fill the one below.
+        if not self.directory.is_dir():
             raise BackupFailed(
-                f"{self.directory} cannot be made: {exc.strerror}",
-                hint="name a directory that this process may write",
-            ) from exc
+                f"{self.directory} is not there, or is no directory: no backup goes there",
+                hint="see whether its disk is mounted, or make the directory",
+            )
         return write_backup(store, self.directory, compress=self.compress, progress=progress)
 
     def _complete(self) -> list[Path]:

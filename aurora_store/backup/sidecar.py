@@ -15,6 +15,8 @@ __all__ = ["Backup", "sidecar_of"]
 
 _FORMAT = 1
 _MOST_BYTES = 64 << 20
+_NO_SIDECAR = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What it takes to read any other JSON, or none, as one."""
 
 
 @dataclass(frozen=True)
@@ -78,19 +80,20 @@ class Backup:
         beside = sidecar_of(path)
         try:
             with beside.open("rb") as file:
-                document = json.loads(file.read(_MOST_BYTES))
+                text = file.read(_MOST_BYTES)
         except FileNotFoundError:
             raise Corrupt(
                 f"{path} has no {beside.name} beside it, so it is no backup, or one that was not"
                 " finished",
                 hint="copy a backup together with its .json file",
             ) from None
-        except ValueError as exc:
-            raise Corrupt(f"{beside} is damaged: {exc}") from exc
         try:
-            return cls._of(Path(path), document)
-        except (KeyError, TypeError, ValueError, AttributeError) as exc:
-            raise Corrupt(f"{beside} is damaged, or not a backup's: {exc!r}") from exc
+            return cls._of(Path(path), json.loads(text))
+        except _NO_SIDECAR as exc:
+            raise Corrupt(
+                f"{beside} is not a backup's sidecar, or is damaged",
+                hint="copy a backup together with its .json file, or use another backup",
+            ) from exc
 
     @classmethod
     def _of(cls, path: Path, document: Mapping[str, Any]) -> Backup:

@@ -54,10 +54,20 @@ def verify(
     Raises:
         Corrupt: the sidecar is missing or damaged, so that there is nothing to hold against.
         FormatTooNew: a newer release wrote it.
-        BackupFailed: a file cannot be read, or there is no room to unpack.
+        BackupFailed: there is no such file, it cannot be read, or there is no room to unpack.
     """
     report = progress or (lambda step, done, total: None)
+    path = Path(path)
     try:
+        if path.is_dir():
+            raise BackupFailed(
+                f"{path} is a directory, not a backup",
+                hint=f"name a file in it: aurora-store backup list {path}",
+            )
+        if not path.exists():
+            raise BackupFailed(
+                f"there is no file {path}", hint=f"aurora-store backup list {path.parent}"
+            )
         backup = Backup.read(path)
         checks = [Check("file", _check_file(backup, report))]
         with tempfile.TemporaryDirectory(prefix="aurora-store-verify-") as directory:

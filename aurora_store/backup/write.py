@@ -67,9 +67,17 @@ def write_backup(
     compress: bool = False,
     progress: Progress | None = None,
 ) -> Backup:
-    """Copies the durable version of now into a file; see `Store.backup`."""
+    """Copies the durable version of now into a file; see `Store.backup`.
+
+    A file is compressed if its name ends in ``.zst``; in a directory `compress` says so.
+
+    Raises:
+        ValueError: `compress` with a file of another name.
+    """
     path = Path(os.path.abspath(path))
     try:
+        if not path.is_dir():
+            compress = _file_is_compressed(path, compress)
         return _write(store, path, compress, progress)
     except OSError as exc:
         if isinstance(exc, ConnectionError):
@@ -78,6 +86,13 @@ def write_backup(
             f"the backup {path} cannot be written: {exc.strerror or exc}",
             hint=f"see that {path.parent} is there, is writable, and has room",
         ) from exc
+
+
+def _file_is_compressed(path: Path, compress: bool) -> bool:
+    packed = path.name.endswith(".zst")
+    if compress and not packed:
+        raise ValueError(f"the name of a compressed backup ends in .zst, and not so {path.name}")
+    return packed
 
 
 def _write(store: Store, path: Path, compress: bool, progress: Progress | None) -> Backup:

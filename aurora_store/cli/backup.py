@@ -43,16 +43,17 @@ def backup() -> None:
 @backup.command()
 @click.argument("target", type=click.Path(path_type=Path))
 @directory_option
-@click.option("--compress", is_flag=True, help="With zstd.")
+@click.option("--compress", is_flag=True, help="With zstd, if TARGET is a directory.")
 @json_option
 def now(target: Path, directory: Path, compress: bool, as_json: bool) -> None:
     """Make a backup of the store that runs on a log directory of this machine.
 
     Leader or standby: neither stops. TARGET is a file, or a directory in which it gets a name that
-    sorts by time. It replaces a backup of the same name, and nothing else.
+    sorts by time. A file is compressed if its name ends in .zst; in a directory --compress says so.
+    It replaces a backup of the same name, and nothing else.
 
-    Exit codes: 28 no store runs there; 29 the backup cannot be written, or would replace what is no
-    backup.
+    Exit codes: 2 --compress with a file of another name; 28 no store runs there; 29 the backup
+    cannot be written, or would replace what is no backup.
 
     \b
     Examples:
@@ -61,6 +62,11 @@ def now(target: Path, directory: Path, compress: bool, as_json: bool) -> None:
     """
     from aurora_store.control import ask
 
+    if compress and not target.name.endswith(".zst") and not target.is_dir():
+        raise click.UsageError(
+            f"--compress is for a file whose name ends in .zst, or a directory, and {target} is"
+            " neither"
+        )
     with show_progress(_STEPS) as progress:
         arguments = {"path": str(target.absolute()), "compress": compress}
         made = ask(directory, "backup", arguments, progress=progress)
@@ -75,8 +81,8 @@ def verify(file: Path, as_json: bool) -> None:
 
     Needs no store. A compressed one is unpacked into TMPDIR for the time being.
 
-    Exit codes: 3 it is damaged, and what is printed says how; 19 a newer release made it; 29 it
-    cannot be read.
+    Exit codes: 3 it is damaged, and what is printed says how; 19 a newer release made it; 29 it is
+    not there or cannot be read.
 
     \b
     Example:

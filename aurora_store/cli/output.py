@@ -10,7 +10,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +33,15 @@ def print_json(answer: Mapping[str, Any]) -> None:
     click.echo(json.dumps(answer, ensure_ascii=False))
 
 
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], *, whole: Collection[str] = ()
+) -> None:
     """Print rows on stdout: a table on a terminal, else tab separated with the same headers.
 
     Tab separated rows are printed as they come, so there may be any number of them.
+
+    Args:
+        whole: headers of columns that are never folded to make the table fit.
     """
     if not sys.stdout.isatty():
         for row in itertools.chain([headers], rows):
@@ -45,7 +50,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     # rich takes a tenth of a second to import, which a pipe need not wait for.
     from rich.console import Console
 
-    Console().print(draw_table(headers, rows))
+    Console().print(draw_table(headers, rows, whole=whole))
 
 
 def human_bytes(count: int) -> str:
@@ -58,12 +63,14 @@ def human_bytes(count: int) -> str:
     return f"{size:.3g} {unit}"
 
 
-def draw_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """The table that a terminal shows."""
-    from rich.table import Table
+def draw_table(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], *, whole: Collection[str] = ()
+) -> Table:
+    """The table that a terminal shows; see `print_table`."""
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*headers)
+    table = Table(*(Column(header, no_wrap=header in whole) for header in headers))
     for row in rows:
         table.add_row(*(Text(cell, overflow="fold") for cell in row))
     return table

@@ -78,4 +78,5 @@ def _text(value: object) -> str:
         return "NULL"
     if isinstance(value, bytes):
         return f"x'{value.hex()}'"
-    return str(value).encode("utf-8", "backslashreplace").decode()
+    text = str(value).encode("utf-8", "backslashreplace").decode()
+    return text.replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")  # a row is a line

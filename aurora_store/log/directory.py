@@ -62,6 +62,17 @@ def disk_usage(directory: Path) -> int:
     return total
 
 
+def log_directory_around(path: Path) -> Path | None:
+    """The log directory that `path`, which need not be there, lies in: nobody else may write there.
+
+    It is told by its ``CURRENT``.
+    """
+    for folder in Path(os.path.realpath(path)).parents:
+        if os.path.exists(folder / "CURRENT"):
+            return folder
+    return None
+
+
 def _check_lock(directory: Path) -> None:
     lock = directory / "LOCK"
     # First: a lock of fcntl does not tell a process of its own, and closing the file would end it.

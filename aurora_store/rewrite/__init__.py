@@ -6,6 +6,6 @@ later transactions back as SQL, and `rewrite` puts it together.
 """
 
 from aurora_store.rewrite.apply import Conflict
-from aurora_store.rewrite.rewrite import Rewritten, rewrite
+from aurora_store.rewrite.rewrite import RewriteRefused, Rewritten, rewrite
 
-__all__ = ["Conflict", "Rewritten", "rewrite"]
+__all__ = ["Conflict", "RewriteRefused", "Rewritten", "rewrite"]

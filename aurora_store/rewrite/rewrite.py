@@ -17,11 +17,18 @@ from aurora_store.differences.between import parts_before
 from aurora_store.errors import Corrupt, StoreError
 from aurora_store.history import Moment, first_to_read, position_at, replay_to
 from aurora_store.log import Log, Position
+from aurora_store.log.directory import log_directory_around
 from aurora_store.record import Kind, changed_pages, read_record
 from aurora_store.rewrite.apply import Applier, Conflict
 from aurora_store.rewrite.copy import copy_entries
 from aurora_store.sources import LogSource, Progress, Source
 from aurora_store.store import Store
+
+
+class RewriteRefused(StoreError):
+    """What was asked for cannot be meant: nothing was written. Ask for something else."""
+
+    exit_code = 2
 
 
 @dataclass
@@ -71,13 +78,14 @@ def rewrite(
         progress: is told how many of how many positions are done.
 
     Raises:
-        StoreError: `target` is not empty; a change does not fit.
+        RewriteRefused: `target` is not empty, or in a log directory; `without` is no range.
+        StoreError: a change does not fit.
         what `aurora_store.history.replay_to` raises. Then there is no new log.
     """
     path = Path(os.path.abspath(target))
     last = position_at(source, to, progress=progress)
     if without is not None and not 0 < without[0] <= without[1] <= last:
-        raise StoreError(
+        raise RewriteRefused(
             f"positions {without[0]} to {without[1]} are no range in the log up to {last}"
         )
     result = Rewritten(path, last)
@@ -98,9 +106,15 @@ def rewrite(
 def _new_directory(path: Path) -> Iterator[Path]:
     """A directory beside `path`, which takes its place when the block has ended well."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise StoreError(
+        raise RewriteRefused(
             f"{path} is not empty: a log is never written over another one",
             hint="name a directory that is not there yet",
+        )
+    around = log_directory_around(path)
+    if around is not None:
+        raise RewriteRefused(
+            f"{path} is inside the log directory {around}: nothing but its replica writes there",
+            hint="name a directory somewhere else",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

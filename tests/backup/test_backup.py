@@ -32,21 +32,27 @@ def problems(path: Path) -> dict[str, str]:
     return {check.name: check.problem for check in verify(path)[1] if check.problem}
 
 
-@pytest.mark.parametrize("compress", [False, True])
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["b.db", "b.db.zst"])
 def test_a_backup_says_where_in_the_log_it_is_from_and_proves_itself(
-    store: Store, tmp_path: Path, compress: bool
+    store: Store, tmp_path: Path, name: str
 ) -> None:
     status = store.status()
-    backup = store.backup(tmp_path / "b.db", compress=compress)
+    backup = store.backup(tmp_path / name)
     assert (backup.position, backup.version) == (status.position, status.version)
     assert (backup.checksum, backup.page_count) == (f"{status.checksum:016x}", status.pages)
     assert (backup.epoch, backup.user_version, backup.host) == (status.epoch, 7, "one:1")
     assert backup.alembic_version is None
     assert backup.time.endswith("Z")
-    found, checks = verify(tmp_path / "b.db")
+    found, checks = verify(tmp_path / name)
     assert found == backup
     names = ["file", "compression", "database", "integrity"]
-    assert [check.name for check in checks] == (names if compress else [names[0], *names[2:]])
+    assert [check.name for check in checks] == (
+        names if backup.compressed else [names[0], *names[2:]]
+    )
     assert [check.problem for check in checks] == [""] * len(checks)
 
 
@@ -54,12 +60,30 @@ def test_a_plain_backup_is_what_sqlite_reads_and_a_compressed_one_unpacks_to_it(
     store: Store, tmp_path: Path
 ) -> None:
     plain = store.backup(tmp_path / "b.db")
-    packed = store.backup(tmp_path / "b.db.zst", compress=True)
+    packed = store.backup(tmp_path / "b.db.zst")
     assert len(rows(plain.path)) == 1000
     with packed.path.open("rb") as file:
         unpacked = zstandard.ZstdDecompressor().stream_reader(file).read()
     assert unpacked == plain.path.read_bytes()
     assert packed.size < plain.size
+
+
+def test_the_name_of_a_file_says_whether_it_is_compressed_and_in_a_directory_the_flag(
+    store: Store, tmp_path: Path
+) -> None:
+    assert store.backup(tmp_path / "b.db.zst").compressed
+    assert store.backup(tmp_path / "b.db.zst", compress=True).compressed
+    assert not store.backup(tmp_path / "b.db").compressed
+    before = contents(tmp_path)
+    for name in ("b.db", "new.db"):
+        with pytest.raises(ValueError, match=r"\.zst"):
+            store.backup(tmp_path / name, compress=True)
+    assert contents(tmp_path) == before
+    for name in ("folder", "folder.zst"):
+        (tmp_path / name).mkdir()
+        for compress in (False, True):
+            backup = store.backup(tmp_path / name, compress=compress)
+            assert backup.compressed == backup.path.name.endswith(".zst") == compress
 
 
 def test_both_files_are_their_owners_alone_and_nothing_else_is_left(
@@ -92,7 +116,7 @@ def test_a_standby_makes_the_same_backup_as_the_leader(
 def test_an_empty_database_can_be_backed_up(ensemble: MemoryEnsemble, tmp_path: Path) -> None:
     store = ensemble.open("one:1")
     store.lead()
-    backup = store.backup(tmp_path / "b.db", compress=True)
+    backup = store.backup(tmp_path / "b.db.zst")
     assert (backup.page_count, backup.size > 0) == (0, True)
     assert problems(backup.path) == {}
 
@@ -148,10 +172,6 @@ def test_pages_without_content_are_told_from_pages_of_zeros(store: Store, tmp_pa
 
 
 # ---- what it does not replace ----
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
 
 
 def refused(store: Store, target: Path) -> str:
@@ -217,9 +237,9 @@ def test_a_file_that_appears_while_it_copies_is_not_replaced(store: Store, tmp_p
 # ---- damage ----
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "zstd"])
+@pytest.fixture(params=["b.db", "b.db.zst"], ids=["plain", "zstd"])
 def backup(request: pytest.FixtureRequest, store: Store, tmp_path: Path) -> Backup:
-    return store.backup(tmp_path / "b.db", compress=request.param)
+    return store.backup(tmp_path / request.param)
 
 
 def test_a_truncated_file_is_found(backup: Backup) -> None:
@@ -271,11 +291,37 @@ def test_a_sqlite_file_of_somebody_else_is_no_backup(tmp_path: Path) -> None:
         verify(tmp_path / "foreign.db")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1, "size": "many"}'])
-def test_a_damaged_sidecar_is_named(backup: Backup, text: str) -> None:
-    sidecar_of(backup.path).write_text(text)
-    with pytest.raises(Corrupt, match=r"b\.db\.json is damaged"):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "\xff",
+        "[]",
+        pytest.param("[" * 100_000, id="deep"),
+        "{}",
+        "null",
+        "7",
+        '"aurora-store"',
+        '{"format": 1, "size": "many"}',
+        '{"software": "aurora-store 1", "format": Infinity}',
+        '{"software": "aurora-store 1", "format": [1]}',
+    ],
+)
+def test_a_damaged_sidecar_is_named_in_words(backup: Backup, text: str) -> None:
+    sidecar_of(backup.path).write_bytes(text.encode("latin-1"))
+    with pytest.raises(Corrupt, match="not a backup's sidecar") as raised:
         verify(backup.path)
+    beside = sidecar_of(backup.path)
+    assert raised.value.message == f"{beside} is not a backup's sidecar, or is damaged"
+    assert raised.value.hint is not None
+
+
+def test_of_a_file_that_is_not_there_it_does_not_ask_for_the_sidecar(tmp_path: Path) -> None:
+    with pytest.raises(BackupFailed, match=r"there is no file .*missing\.db"):
+        verify(tmp_path / "missing.db")
+    with pytest.raises(BackupFailed, match="is a directory"):
+        verify(tmp_path)
 
 
 def test_a_sidecar_of_a_newer_release_is_left_to_that(backup: Backup) -> None:
@@ -311,17 +357,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_on_a_full_disk_it_fails_with_the_reason_and_what_was_there_stays(
     store: Store, small_disk: Path, name: str
 ) -> None:
-    compress = name.endswith(".zst")
     with store.begin() as connection:
         connection.exec_driver_sql("DELETE FROM t WHERE id > 10")
     connection = store.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     with connection:
         connection.exec_driver_sql("VACUUM")
-    good = store.backup(small_disk / name, compress=compress)
+    good = store.backup(small_disk / name)
     with store.begin() as connection:
         connection.exec_driver_sql("INSERT INTO t (body) VALUES (hex(randomblob(2000000)))")
     with pytest.raises(BackupFailed, match="No space left") as raised:
-        store.backup(small_disk / name, compress=compress)
+        store.backup(small_disk / name)
     assert raised.value.hint is not None and "room" in raised.value.hint
     assert sorted(path.name for path in small_disk.iterdir()) == [name, f"{name}.json"]
     assert verify(small_disk / name)[0] == good

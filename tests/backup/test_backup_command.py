@@ -64,6 +64,16 @@ def test_a_relative_file_is_meant_from_where_the_command_runs(
     assert (tmp_path / "mine.db").exists()
 
 
+def test_compress_with_a_file_that_is_not_named_so_is_a_usage_error(tmp_path: Path) -> None:
+    result = run("now", tmp_path / "b.db", "--directory", tmp_path, "--compress", "--json")
+    assert result.exit_code == 2
+    assert ".zst" in result.stderr and "b.db" in result.stderr
+    # A name that fits, and a directory, get as far as to the store.
+    for target in (tmp_path / "b.db.zst", tmp_path):
+        result = run("now", target, "--directory", tmp_path, "--compress", "--json")
+        assert result.exit_code == 28
+
+
 def test_without_a_running_store_it_says_so(tmp_path: Path) -> None:
     result = run("now", tmp_path / "b.db", "--directory", tmp_path, "--json")
     assert result.exit_code == 28
@@ -118,6 +128,16 @@ def test_an_incomplete_one_is_listed_with_what_is_wrong(leader: Worker, tmp_path
     Path(f"{path}.json").unlink()
     (listed,) = document(run("list", folder, "--json"))["backups"]
     assert listed["complete"] is False and "no backup" in listed["problem"]
+
+
+def test_verify_says_that_a_file_is_not_there_or_no_backup(tmp_path: Path) -> None:
+    for path, said in ((tmp_path / "missing.db", "there is no file"), (tmp_path, "a directory")):
+        result = run("verify", path, "--json")
+        assert result.exit_code == 29 and said in error(result)["message"]
+    (tmp_path / "b.db").write_text("anything")
+    (tmp_path / "b.db.json").write_text("[]")
+    result = run("verify", tmp_path / "b.db", "--json")
+    assert result.exit_code == 3 and "not a backup's sidecar" in error(result)["message"]
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:

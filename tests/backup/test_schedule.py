@@ -27,11 +27,11 @@ def put_back(path: Path, days: int) -> None:
 
 
 def test_names_sort_by_time_and_carry_the_position(store: Store, tmp_path: Path) -> None:
-    backup = BackupSchedule(tmp_path / "new").run(store)
-    assert backup.path.parent == tmp_path / "new"
+    backup = BackupSchedule(tmp_path).run(store)
+    assert backup.path.parent == tmp_path
     assert backup.path.name.endswith(f"-p{backup.position:010d}.db.zst")
     assert backup.path.name.startswith(f"backup-{datetime.now(timezone.utc):%Y%m%dT%H}")
-    plain = BackupSchedule(tmp_path / "new", compress=False).run(store)
+    plain = BackupSchedule(tmp_path, compress=False).run(store)
     assert plain.path.name.endswith(".db")
 
 
@@ -85,7 +85,7 @@ def test_a_list_has_backups_of_any_name_in_the_order_of_the_log(
     for name in ("z.db", "before-upgrade.db", "a.db.zst"):
         with store.begin() as connection:
             connection.exec_driver_sql("DELETE FROM t WHERE id = (SELECT max(id) FROM t)")
-        made.append(store.backup(tmp_path / name, compress=name.endswith(".zst")))
+        made.append(store.backup(tmp_path / name))
     made.append(BackupSchedule(tmp_path).run(store))
     (tmp_path / "notes.txt").write_text("no backup")
     for text in ("[]", "{", '{"format": 9}'):
@@ -125,6 +125,7 @@ def test_a_failure_is_told_deletes_nothing_and_is_tried_again_later(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = tmp_path / "backups"
+    directory.mkdir()
     schedule = BackupSchedule(directory, keep=1)
     good = schedule.run(store)
     put_back(good.path, 1)
@@ -143,6 +144,20 @@ def test_a_failure_is_told_deletes_nothing_and_is_tried_again_later(
     assert len(complete(directory)) == 1
     schedule.run(store)
     assert (schedule.state.failures, schedule.state.problem) == (0, "")
+
+
+def test_a_directory_that_is_not_there_is_not_made(store: Store, tmp_path: Path) -> None:
+    directory = tmp_path / "disk" / "backups"
+    schedule = BackupSchedule(directory)
+    assert schedule.due()
+    with pytest.raises(BackupFailed, match="is not there") as raised:
+        schedule.run(store)
+    assert raised.value.hint is not None and "mounted" in raised.value.hint
+    assert schedule.state.failures == 1 and "is not there" in schedule.state.problem
+    assert list(tmp_path.iterdir()) == []
+    directory.mkdir(parents=True)  # as if it were mounted by now
+    schedule.run(store)
+    assert len(complete(directory)) == 1
 
 
 def test_a_truncated_newest_does_not_count_as_one_that_is_kept(

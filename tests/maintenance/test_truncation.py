@@ -79,6 +79,7 @@ def test_the_newest_snapshot_is_read_back_too(ensemble: MemoryEnsemble) -> None:
 def test_old_tokens_are_forgotten_and_a_backup_is_made_by_policy(
     ensemble: MemoryEnsemble, tmp_path: Path
 ) -> None:
+    (tmp_path / "backups").mkdir()
     policies = Policies(
         snapshot=None,
         history=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pty
 import shutil
 import signal
 import sqlite3
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -116,6 +117,30 @@ def test_sql_prints_rows_as_text_and_blobs_as_sql_writes_them(whole: Written) ->
     lines = run("sql", whole.directory, "SELECT name, data, NULL AS n FROM host").stdout
     assert lines == "name\tdata\tn\na\tx'00ff'\tNULL\n"
     assert answer("sql", whole.directory, "SELECT data FROM host")["rows"] == [[{"hex": "00ff"}]]
+
+
+def test_sql_prints_a_row_as_one_line_whatever_is_in_it(whole: Written) -> None:
+    query = "SELECT 'a' || char(9, 10, 13) || 'b' AS odd, 2 AS two"
+    assert run("sql", whole.directory, query).stdout == "odd\ttwo\na\\t\\n\\rb\t2\n"
+
+
+@pytest.mark.parametrize("columns", [80, 150])
+def test_a_position_is_a_line_on_a_terminal_too(whole: Written, columns: int) -> None:
+    terminal, other_end = pty.openpty()
+    command = [sys.executable, "-m", "aurora_store.cli", "log", "list", str(whole.directory)]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
+    silent = subprocess.DEVNULL
+    subprocess.run(command, stdout=other_end, stderr=silent, env=environment, check=True)
+    os.close(other_end)
+    written = b""
+    with suppress(OSError):  # the end of what a terminal gives that nobody has open any more
+        while True:
+            written += os.read(terminal, 4096)
+    os.close(terminal)
+    rows = [line for line in written.decode().splitlines() if line.startswith("│")]
+    assert max(map(len, rows)) <= columns
+    for position in whole.at.values():
+        assert len([row for row in rows if row.startswith(f"│ {position:010d} │ batch")]) == 1
 
 
 def test_sql_reads_a_directory_whose_store_is_open_and_touches_nothing(tmp_path: Path) -> None:
@@ -221,6 +246,30 @@ def test_show_tells_who_leads_and_what_holds_no_entry(whole: Written) -> None:
     assert answer("log", "show", whole.directory, 1)["host"]
     assert answer("log", "show", whole.directory, 0)["kind"] == "nop"
     run("log", "show", whole.directory, 12345, code=21)
+
+
+def test_show_of_what_was_truncated_says_where_the_log_begins(tmp_path: Path) -> None:
+    directory = tmp_path / "log"
+    with Log.open(directory) as log:
+        log.elect()
+        positions = [log.append(b"x") for _ in range(5)]
+        log.truncate(positions[3])
+    said = run("log", "show", directory, positions[1], code=20).stderr
+    assert f"begins at position {positions[3]:010d}" in said
+    run("log", "show", directory, 99, code=21)
+
+
+@pytest.mark.parametrize("command", [["log", "show", "{}", "1"], ["sql", "{}", "SELECT 1"]])
+def test_a_directory_that_cannot_be_read_is_no_wrong_usage(
+    whole: Written, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    def forbidden(path: object = ".") -> list[str]:  # fault simulation: root may read everything
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(os, "listdir", forbidden)
+    said = run(*(part.format(whole.directory) for part in command), code=11).stderr
+    assert f"{whole.directory} cannot be read: Permission denied" in said
 
 
 def test_show_names_the_foreign_entry(tmp_path: Path) -> None:
@@ -410,13 +459,26 @@ def test_triggers_do_not_run_again(tmp_path: Path) -> None:
 
 def test_a_target_that_is_not_empty_is_refused(whole: Written, tmp_path: Path) -> None:
     (tmp_path / "there").write_text("mine")
-    assert "not empty" in run("log", "rewrite", whole.directory, tmp_path, code=1).stderr
+    assert "not empty" in run("log", "rewrite", whole.directory, tmp_path, code=2).stderr
     assert (tmp_path / "there").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["replay", "rewrite"])
+@pytest.mark.parametrize("below", ["x", "deep/below"])
+def test_nothing_is_written_inside_a_log_directory(
+    whole: Written, copy: Written, tmp_path: Path, command: str, below: str
+) -> None:
+    (tmp_path / "link").symlink_to(copy.directory)
+    before = sorted(copy.directory.iterdir())
+    for log in (copy.directory, tmp_path / "link"):
+        said = run("log", command, whole.directory, log / below, code=2).stderr
+        assert "inside the log directory" in said
+    assert sorted(copy.directory.iterdir()) == before
 
 
 def test_a_range_that_is_none_is_refused(whole: Written, tmp_path: Path) -> None:
     new = tmp_path / "new"
-    run("log", "rewrite", whole.directory, new, "--without", "7..3", code=1)
+    run("log", "rewrite", whole.directory, new, "--without", "7..3", code=2)
     run("log", "rewrite", whole.directory, new, "--without", "a..b", code=2)
     assert not new.exists()
 

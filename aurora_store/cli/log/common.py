@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from aurora_store.cli.output import Progress
+from aurora_store.cli.output import Progress, print_table
 
 if TYPE_CHECKING:
     from aurora_store.inspection.listing import Row
     from aurora_store.log.files import Damage, ReplicaDirectory
 
-directory_argument = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+directory_argument = click.argument(
+    "directory",
+    metavar="DIR",
+    # That it cannot be read is no wrong usage: the reader says it, with an exit code of its own.
+    type=click.Path(path_type=Path, readable=False),
+)
 """The directory of a replica; it arrives as ``directory``."""
 
 READING = {"read": "Reading the log"}
@@ -32,6 +39,9 @@ HEADERS = (
     "",
 )
 """Of a table with a row for each position."""
+
+_NARROW = ("position", "kind", "bytes", "time", "")
+_WIDE_ENOUGH = 120  # columns of a terminal
 
 
 class PositionType(click.ParamType):  # type: ignore[type-arg]  # generic in new click only
@@ -83,6 +93,16 @@ def cells(row: Row) -> tuple[str, ...]:
         record.time.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
         note,
     )
+
+
+def print_rows(rows: Iterable[Row]) -> None:
+    """Rows under `HEADERS`; a terminal that is too narrow shows some of the columns."""
+    headers = HEADERS
+    if sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE_ENOUGH:
+        headers = _NARROW
+    shown = [HEADERS.index(header) for header in headers]
+    table = (tuple(each[column] for column in shown) for each in map(cells, rows))
+    print_table(headers, table, whole=headers[:-1])
 
 
 def ranges(found: Iterable[tuple[int, int]]) -> str:

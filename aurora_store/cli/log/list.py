@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from aurora_store.cli.log.common import (
-    HEADERS,
     POSITION,
     READING,
-    cells,
     directory_argument,
+    print_rows,
     reading,
     warn_of_damage,
 )
-from aurora_store.cli.output import json_option, print_json, print_table, show_progress
+from aurora_store.cli.output import json_option, print_json, show_progress
 
 if TYPE_CHECKING:
     from aurora_store.inspection.listing import Row
@@ -66,7 +65,8 @@ def list_entries(
 
     The columns are those of docs/log-format.md; "transactions" counts those that changed
     something, "bytes" is the size of the entry in the log, the time is the leader's clock in UTC.
-    Positions that the replica has nothing for have no row: see log verify.
+    Positions that the replica has nothing for have no row: see log verify. A terminal of fewer than
+    120 columns shows fewer of them.
 
     \b
     Examples:
@@ -96,7 +96,7 @@ def list_entries(
         if as_json:
             listed = [row.as_json() for row in rows()]
         else:
-            print_table(HEADERS, map(cells, rows()))
+            print_rows(rows())
     if as_json:
         print_json({"entries": listed, "next": following[0] if following else None})
     elif following:

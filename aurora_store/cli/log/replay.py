@@ -35,9 +35,17 @@ def replay(directory: Path, at: int | datetime | None, out: Path, as_json: bool)
     """
     from aurora_store.history import replay_to
     from aurora_store.image import PAGE_BYTES
+    from aurora_store.log.directory import log_directory_around
 
     if out.exists():
         raise click.BadParameter(f"{out} is there already: name another file", param_hint="OUT.db")
+    around = log_directory_around(out)
+    if around is not None:
+        raise click.BadParameter(
+            f"{out} is inside the log directory {around}, where nothing but its replica writes:"
+            " name a file somewhere else",
+            param_hint="OUT.db",
+        )
     began = time.monotonic()
     with show_progress({**STEPS, "write": "Writing the file"}) as progress:
         source = open_source(directory, progress)

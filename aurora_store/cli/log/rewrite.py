@@ -64,7 +64,8 @@ def rewrite(
     NEWDIR is the directory of one replica. To start an ensemble from it, copy it to every replica
     before any of them starts: see docs/log-tools.md.
 
-    Exit codes: 1 a change does not fit, or NEWDIR is not empty; 3 the log in DIR is damaged.
+    Exit codes: 1 a change does not fit; 2 NEWDIR is not empty, or inside a log directory; 3 the log
+    in DIR is damaged.
 
     \b
     Examples:

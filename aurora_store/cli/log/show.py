@@ -39,8 +39,8 @@ def show(directory: Path, position: int, limit: int, as_json: bool) -> None:
     cannot be, the header and the pages are shown, and the reason on stderr. An entry whose parts
     came before it shows the rows of the whole transaction.
 
-    Exit codes: 3 the entry is damaged, or another application's; 19 it is a newer release's; 21
-    there is nothing at that position.
+    Exit codes: 3 the entry is damaged, or another application's; 19 it is a newer release's; 20 it
+    was truncated; 21 there is nothing at that position.
 
     \b
     Examples:
@@ -94,7 +94,7 @@ def show(directory: Path, position: int, limit: int, as_json: bool) -> None:
 
 
 def _action(replica: Any, position: int) -> Action:
-    from aurora_store.errors import Corrupt, NotYetInLog
+    from aurora_store.errors import Corrupt, LogTruncated, NotYetInLog
     from aurora_store.log import Position
 
     for action in replica.entries(position, position):
@@ -103,6 +103,12 @@ def _action(replica: Any, position: int) -> Action:
         raise Corrupt(
             f"position {Position(position)} cannot be read in {replica.path}: {replica.damages[0]}",
             hint="the directory of another replica",
+        )
+    beginning = replica.state().begin
+    if position < beginning:
+        raise LogTruncated(
+            f"position {Position(position)} is before the history kept: the log in {replica.path}"
+            f" begins at position {Position(beginning)}"
         )
     raise NotYetInLog(
         f"there is nothing at position {Position(position)} in {replica.path}",

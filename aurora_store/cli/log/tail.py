@@ -7,8 +7,14 @@ from pathlib import Path
 
 import click
 
-from aurora_store.cli.log.common import HEADERS, cells, directory_argument, warn_of_damage
-from aurora_store.cli.output import print_json, print_table
+from aurora_store.cli.log.common import (
+    HEADERS,
+    cells,
+    directory_argument,
+    print_rows,
+    warn_of_damage,
+)
+from aurora_store.cli.output import print_json
 
 
 @click.command()
@@ -62,7 +68,7 @@ def tail(directory: Path, lines: int, follow: bool, seconds: float | None, as_js
                     click.echo("\t".join(cells(row)))
                 sys.stdout.flush()
         else:
-            print_table(HEADERS, [cells(row) for rows in shown for row in rows])
+            print_rows(row for rows in shown for row in rows)
     except KeyboardInterrupt:
         if not follow:
             raise
