@@ -294,14 +294,20 @@ def test_something_foreign_in_the_place_of_the_leader_is_named(
 
 
 def test_what_could_not_be_started_can_be_started_later(zookeeper: ZooKeeperServer) -> None:
-    election = ZooKeeperElection(zookeeper.url("/later"), member=Member("red"), timeout=5.0)
+    election = ZooKeeperElection(zookeeper.url("/later"), member=Member("red"), timeout=1.0)
     zookeeper.stop()
     try:
         with pytest.raises(ElectionUnavailable):
             election.start(lambda: None)
     finally:
         zookeeper.start()
-    election.start(lambda: None)
+    end = time.monotonic() + 60.0
+    while True:
+        try:
+            election.start(lambda: None)
+            break
+        except ElectionUnavailable:  # it runs, but a busy machine may take longer than a second
+            assert time.monotonic() < end
     try:
         assert [each.name for each in election.candidates()] == ["red"]
         assert election.leader() is None
