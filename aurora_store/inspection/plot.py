@@ -52,4 +52,5 @@ def draw(series: Series, path: Path) -> None:
     try:
         figure.savefig(path)
     except (OSError, ValueError) as exc:
-        raise StoreError(f"the plot cannot be written to {path}: {exc}") from exc
+        reason = getattr(exc, "strerror", None) or exc
+        raise StoreError(f"the plot cannot be written to {path}: {reason}") from exc

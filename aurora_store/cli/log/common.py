@@ -97,7 +97,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 def print_rows(rows: Iterable[Row]) -> None:
     """Rows under `HEADERS`; a terminal that is too narrow shows some of the columns."""
-    headers = HEADERS
+    headers: tuple[str, ...] = HEADERS
     if sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE_ENOUGH:
         headers = _NARROW
     shown = [HEADERS.index(header) for header in headers]
