@@ -46,7 +46,7 @@ def error(result: Result) -> dict[str, Any]:
 
 def backup(target: Path, directory: Path) -> Path:
     result = CliRunner().invoke(
-        main, ["backup", "now", str(target), "--directory", str(directory), "--compress", "--json"]
+        main, ["backup", "now", str(target), "--directory", str(directory), "--json"]
     )
     return Path(document(result)["path"])
 
