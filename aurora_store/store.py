@@ -335,12 +335,14 @@ class Store:
         On a leader or a standby, which go on meanwhile. See `aurora_store.backup`.
 
         Args:
-            path: of the file; one that is there is replaced once the new one is on disk. In a
-                directory it gets a name that sorts by time.
-            compress: with zstd.
+            path: of the file, compressed if its name ends in .zst. A backup that is there is
+                replaced once the new one is on disk; nothing else is. In a directory it gets a
+                name that sorts by time.
+            compress: with zstd, in a directory.
             progress: is called with ("backup", pages done, pages in all).
 
         Raises:
+            ValueError: `compress` with a file of another name.
             BackupFailed: it cannot be written; a backup that was there is as it was.
             Corrupt: this replica's copy in memory is damaged.
             LogUnavailable, StoreClosed: this replica cannot be read.
