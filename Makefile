@@ -63,7 +63,7 @@ libmesos: venv ## Fetch libmesos, unless it is already there
 
 test: deps venv libmesos native-test ## Run all tests: C++, SQLAlchemy's suite, Python
 	.venv/bin/python -m pytest tests/dialect -c tests/dialect/pytest.ini -q
-	.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
 native-test: deps ## Build and run the C++ unit tests and the simulation, also with planted bugs
 	cmake -S native -B build/native -DAURORA_TESTS=ON -DAURORA_SIM=ON -DAURORA_PLANTS=ON
