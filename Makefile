@@ -4,7 +4,7 @@ PYTHON ?= python3
 FUZZ_CXX ?= $(firstword $(shell command -v clang++) $(wildcard /usr/bin/clang++-*))
 FUZZ_SECONDS ?= 600
 JOBS ?= 2
-# Most tests wait for other processes most of the time.
+# Most tests wait for other processes most of the time. Those of the cluster share its names.
 TEST_PROCESSES ?= 4
 DEMO_ARGS ?=
 SCENARIO ?=
@@ -63,7 +63,8 @@ libmesos: venv ## Fetch libmesos, unless it is already there
 
 test: deps venv libmesos native-test ## Run all tests: C++, SQLAlchemy's suite, Python
 	.venv/bin/python -m pytest tests/dialect -c tests/dialect/pytest.ini -q
-	.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
+	.venv/bin/python -m pytest tests/cluster
+	.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --ignore tests/cluster
 
 native-test: deps ## Build and run the C++ unit tests and the simulation, also with planted bugs
 	cmake -S native -B build/native -DAURORA_TESTS=ON -DAURORA_SIM=ON -DAURORA_PLANTS=ON

@@ -9,13 +9,6 @@ import pytest
 from memory_stores import MemoryEnsemble
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests run in one process, and so do all of the cluster, which share names."""
-    for item in items:
-        group = "cluster" if item.path.parent.name == "cluster" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture
 def workers() -> Iterator[ExitStack]:
     """Ends every process at the end of a test."""
