@@ -16,7 +16,6 @@
 namespace aurora {
 namespace {
 
-
 constexpr std::uint64_t kSliceBytes = 8 << 20;  // a few files
 
 struct Slice {  // leveldb::Slice

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from aurora_store import Store
 from aurora_store.libmesos import fetch
 from aurora_store.models import Stores, create_schema
-
-# The ensembles in memory live beside their first user.
-sys.path.insert(0, str(Path(__file__).parents[1] / "framework"))
 
 
 @pytest.fixture(scope="session")
