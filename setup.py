@@ -28,7 +28,7 @@ MESOS = ["pymesos==0.3.15", f"http-parser @ {HTTP_PARSER.as_uri()}"]
 PLOT = ["matplotlib"]
 SNAPPY = ["cramjam"]  # for logs of a libmesos that was built with snappy
 BENCH = [*PLOT, "psycopg[binary]"]
-TEST = [*PLOT, *SNAPPY, "alembic", "hypothesis", "mypy", "pytest", "pytest-xdist", "ruff"]
+TEST = [*PLOT, *SNAPPY, "hypothesis", "mypy", "pytest", "pytest-xdist", "ruff"]
 
 
 def declarations() -> str:

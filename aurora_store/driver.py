@@ -104,11 +104,14 @@ class StoreHandle:
         database: its `aur_database*`.
         begin_timeout_s: how long a transaction waits in line for the write lock.
         commit_timeout_s: how long a commit waits for a quorum.
+        admit: is called with a connection whose transaction has just begun; what it raises ends
+            the transaction.
     """
 
     database: Any
     begin_timeout_s: float = 30.0
     commit_timeout_s: float = math.inf
+    admit: Callable[[Connection], None] | None = None
 
 
 _stores: dict[str, StoreHandle] = {}  # guarded by _lock
@@ -190,6 +193,7 @@ class Connection(dbapi2.Connection):  # type: ignore[misc]
         self.autocommit_statements = False
         self.commit_position = 0  # a log position that includes the last commit
         self._undecided = False
+        self._admit = handle.admit
         self._native: Final = _connection.NativeConnection(handle.database, read_only=read_only)
         super().__init__(
             f"file:aurora?vfs=aurora&connection={self._native.id}",
@@ -235,11 +239,20 @@ class Connection(dbapi2.Connection):  # type: ignore[misc]
             timeout_s: how long to wait in line for the write lock; by default the store's limit.
 
         Raises:
-            WriterBusy, NotLeader, LeadershipLost, StoreClosed.
+            WriterBusy, NotLeader, LeadershipLost, StoreClosed, SchemaMismatch.
         """
         if self.read_only:
             self._execute("BEGIN")
-            return
+        else:
+            self._begin_immediate(timeout_s)
+        if self._admit is not None:
+            try:
+                self._admit(self)
+            except BaseException:
+                self.rollback()
+                raise
+
+    def _begin_immediate(self, timeout_s: float | None) -> None:
         native = self._native
         native.acquire(self.begin_timeout_s if timeout_s is None else timeout_s)
         try:

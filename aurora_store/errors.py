@@ -178,6 +178,21 @@ class NoSuchSnapshot(StoreError):
     exit_code = 36
 
 
+class SchemaMismatch(StoreError):
+    """The database's schema and this replica's software do not fit: nothing was read or written.
+
+    Upgrade the software, wait for a leader that migrates, or downgrade the schema: see the message.
+    """
+
+    exit_code = 37
+
+
+class MigrationFailed(StoreError):
+    """A step of the schema failed, or cannot be undone: the database is as it was."""
+
+    exit_code = 38
+
+
 class ElectionUnavailable(StoreError):
     """ZooKeeper cannot be reached or used for the election: nothing was changed, retry later."""
 

@@ -186,6 +186,7 @@ class Status:
         leader_host: that leader's host, as it called itself.
         leader_instance: unique per opened store.
         leader_software: its release.
+        leader_schema: the newest revisions that its software knows; empty without a schema.
         position: of the last entry applied, or, on the leader, made durable.
         log_ending: end of the log as last seen; ``log_ending - position`` is the lag in entries.
         version: durable version of the database: transactions since the beginning.
@@ -216,6 +217,7 @@ class Status:
     leader_host: str
     leader_instance: str
     leader_software: str
+    leader_schema: str
     position: Position
     log_ending: Position
     version: int
@@ -272,6 +274,7 @@ def read_status(store: Any) -> Status:
         leader_host=text(raw.leader_host),
         leader_instance=text(raw.leader_instance),
         leader_software=text(raw.leader_software),
+        leader_schema=text(raw.leader_schema),
         position=Position(raw.position),
         log_ending=Position(raw.log_ending),
         version=raw.durable_version,

@@ -15,7 +15,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -32,8 +32,10 @@ from aurora_store.errors import (
     FormatTooNew,
     LogTruncated,
     LogUnavailable,
+    MigrationFailed,
     NotLeader,
     StoreClosed,
+    StoreError,
     WaitTimeout,
 )
 from aurora_store.image import Image
@@ -46,6 +48,8 @@ from aurora_store.status import LeadTiming, State, Status, read_status, state_of
 
 if TYPE_CHECKING:
     from aurora_store.control import ControlServer
+    from aurora_store.migrations import Entry, Schema
+    from aurora_store.migrations.migrator import Migrator
 
 __all__ = ["Store"]
 
@@ -70,6 +74,7 @@ class Store:
         snapshot_share: float = 0.25,
         snapshot_chunk: int = 64 << 10,
         maintenance: Policies | None = None,
+        schema: Schema | None = None,
     ) -> None:
         """Takes over an opened log, and closes it when it is closed. See `open` for the rest."""
         self._log = log
@@ -85,6 +90,7 @@ class Store:
             "host": c_text(self.host[:255]),
             "software": c_text(f"aurora-store {__version__}"),
             "instance": c_text(self.instance),
+            "schema": c_text(", ".join(schema.heads)[:255] if schema else ""),
         }
         options = ffi.new("aur_store_options *", texts)
         options.append_timeout_s = append_timeout
@@ -99,6 +105,12 @@ class Store:
         handle = driver.StoreHandle(
             lib.aur_store_database(self._native), begin_timeout_s=begin_timeout
         )
+        self._migrator: Migrator | None = None
+        if schema is not None:
+            from aurora_store.migrations.migrator import Migrator
+
+            self._migrator = Migrator(schema, handle, self.host)
+            handle = replace(handle, admit=self._migrator.admit)
         driver.register(self.name, handle)
         pool: dict[str, Any] = {"pool_size": _POOL_SIZE, "max_overflow": _MAX_OVERFLOW}
         self._engine = create_engine(handle, **pool)
@@ -129,6 +141,7 @@ class Store:
         snapshot_chunk: int = 64 << 10,
         control: bool = True,
         maintenance: Policies | None = _DEFAULT_POLICIES,
+        schema: Schema | None = None,
     ) -> Store:
         """Opens a replica; it follows the log from now on. Returns at once: see `wait_caught_up`.
 
@@ -153,6 +166,9 @@ class Store:
             maintenance: what the store does by itself to keep its log and disk in bounds, see
                 `aurora_store.maintenance`; ``None``: nothing, so the log grows until somebody calls
                 `snapshot` and truncates it.
+            schema: what this software knows of the database's tables: the leader migrates to it,
+                and every transaction is refused where they do not fit, see
+                `aurora_store.migrations`. Without one the tables are the caller's affair.
 
         Raises:
             ValueError, LibmesosNotFound, LogInUse, LogUnavailable, Corrupt: as `Log.open`.
@@ -179,6 +195,7 @@ class Store:
                 snapshot_share=snapshot_share,
                 snapshot_chunk=snapshot_chunk,
                 maintenance=maintenance,
+                schema=schema,
             )
         except BaseException:
             log.close()
@@ -194,11 +211,29 @@ class Store:
     def lead(self, *, timeout: float = 30.0) -> LeadTiming:
         """Becomes the leader: from here on no older one can commit. No-op for the leader.
 
+        A store with a schema migrates the database first, in one transaction, however long that
+        takes; transactions of other threads are refused until it is done.
+
         Raises:
             NotLeader: other candidates won all the time.
             LogUnavailable: no quorum answered within `timeout` seconds.
             Corrupt, FormatTooNew: this copy must not lead.
+            SchemaMismatch: this software must not lead; nobody was deposed for it, if it was known.
+            MigrationFailed: the database is as it was, and this replica leads no more.
         """
+        if self._migrator is None:
+            return self._elect(timeout)
+        self._migrator.require_fit()
+        elected = self._elect(timeout)
+        try:
+            self._migrator.migrate()
+        except BaseException:
+            with suppress(StoreError):
+                self.step_down()
+            raise
+        return elected
+
+    def _elect(self, timeout: float) -> LeadTiming:
         timing = ffi.new("aur_lead_timing *")
         _, outcome = call(lib.aur_store_lead, self._native, timeout, timing)
         if outcome.status == lib.AUR_NONE:
@@ -221,6 +256,47 @@ class Store:
         _, outcome = call(lib.aur_store_step_down, self._native, timeout)
         if outcome.status != lib.AUR_OK:
             self._fail(outcome, "step down", WaitTimeout)
+
+    # ---- schema ----
+
+    @property
+    def migrator(self) -> Migrator | None:
+        """How this replica's software stands to the database; `None` without a schema."""
+        return self._migrator
+
+    def downgrade(self, to: str, *, lead: bool = False) -> list[Entry]:
+        """Undoes what builds upon revision `to`, in one transaction; returns it, newest first.
+
+        With the SQL that the database has, so the software need not know these revisions. They are
+        not applied again before `Migrator.release`. A leader whose software needs them steps down,
+        and so does one that stands for election if it became the leader for this.
+
+        Args:
+            lead: become the leader for it. Software that does not know the revisions leads no other
+                way.
+
+        Raises:
+            MigrationFailed: there is nothing to undo, or it cannot be undone; nothing was changed.
+            NotLeader, LogUnavailable, and what a commit may raise.
+        """
+        if self._migrator is None:
+            raise MigrationFailed(
+                f"{self._where} was opened without a schema",
+                hint="open it with Store.open(..., schema=Schema(...))",
+            )
+        follows = lead and self.status().state is not State.LEADING
+        if follows:
+            self._elect(30.0)
+        try:
+            undone = self._migrator.downgrade(to)
+        except BaseException:
+            if follows:
+                with suppress(StoreError):
+                    self.step_down()
+            raise
+        if (follows and self.under_election) or not self._migrator.verdict().may_read:
+            self.step_down()
+        return undone
 
     # ---- transactions ----
 

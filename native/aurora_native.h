@@ -205,6 +205,7 @@ typedef struct {
   const char* host;            /* who leads, for the other replicas to see */
   const char* software;
   const char* instance;
+  const char* schema;          /* the newest revisions that the software knows */
   double snapshot_share;       /* of the log's time, for a snapshot beside transactions; 0: default */
   uint64_t snapshot_chunk_bytes; /* of its entries, compressed; 0: default */
 } aur_store_options;
@@ -261,6 +262,7 @@ typedef struct {
   char leader_host[256];
   char leader_instance[256];
   char leader_software[256];
+  char leader_schema[256];
   char reason[2048];           /* of the last step down or failure; "" if none */
   int32_t snapshot_state;      /* AUR_SNAPSHOT_* */
   uint64_t snapshot_position;  /* where the newest complete snapshot begins; 0: none */

@@ -270,7 +270,10 @@ class Candidate:
         if status.state is State.FAILED:
             return f"the replica has failed: {status.reason}"
         lag = status.log_ending - status.position
-        return f"the replica is {lag} entries behind the log" if lag > _MOST_LAG else ""
+        if lag > _MOST_LAG:
+            return f"the replica is {lag} entries behind the log"
+        migrator = self.store.migrator
+        return "" if migrator is None else migrator.unfit()
 
     def _take_over(self) -> LeadTiming | None:
         self._set(CandidateState.TAKING_OVER, "elected")

@@ -26,10 +26,10 @@ from aurora_store.models.pruning import (
     prune_updates,
 )
 from aurora_store.models.query import JobUpdateQuery, TaskQuery
+from aurora_store.models.schema import REVISIONS, create_schema
 from aurora_store.models.states import TRANSITIONS, StateChangeResult
 from aurora_store.models.stores import *  # noqa: F403
 from aurora_store.models.stores import __all__ as _stores
-from aurora_store.models.tables import create_schema
 from aurora_store.models.tables.base import Base, metadata
 from aurora_store.models.values import *  # noqa: F403
 from aurora_store.models.values import __all__ as _values
@@ -39,6 +39,7 @@ __all__ = [
     "IllegalDelete",
     "InstanceInUse",
     "JobUpdateQuery",
+    "REVISIONS",
     "StateChange",
     "StateChangeRequest",
     "StateChangeResult",

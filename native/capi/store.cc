@@ -54,6 +54,7 @@ aur_store* aur_store_open(aur_log* log, const aur_store_options* options) {
     wanted.identity.host = text(options->host);
     wanted.identity.software = text(options->software);
     wanted.identity.instance = text(options->instance);
+    wanted.identity.schema = text(options->schema);
     return new aur_store(log->log, std::move(wanted));
   } catch (const std::exception&) {
     return nullptr;
@@ -110,6 +111,7 @@ void aur_store_get_status(aur_store* store, aur_store_status* status) {
   copy(status->leader_host, info.leader.host);
   copy(status->leader_instance, info.leader.instance);
   copy(status->leader_software, info.leader.software);
+  copy(status->leader_schema, info.leader.schema);
   copy(status->reason, info.reason);
   const aurora::Snapshot& complete = info.snapshots.complete;
   const aurora::Snapshot& under_way = info.snapshots.under_way;

@@ -3,25 +3,17 @@
 The stores write them. Others may, too: counts and summaries are kept by triggers.
 """
 
-from sqlalchemy import Connection
-
 from aurora_store.models.tables import base, cluster, hierarchy, tasks, updates
 from aurora_store.models.tables.base import *  # noqa: F403
-from aurora_store.models.tables.base import metadata
 from aurora_store.models.tables.cluster import *  # noqa: F403
 from aurora_store.models.tables.hierarchy import *  # noqa: F403
 from aurora_store.models.tables.tasks import *  # noqa: F403
 from aurora_store.models.tables.triggers import TRIGGERS
 from aurora_store.models.tables.updates import *  # noqa: F403
 
-__all__ = ["TRIGGERS", "create_schema"]
+__all__ = ["TRIGGERS"]
 __all__ += base.__all__
 __all__ += cluster.__all__
 __all__ += hierarchy.__all__
 __all__ += tasks.__all__
 __all__ += updates.__all__
-
-
-def create_schema(connection: Connection) -> None:
-    """Makes the tables that are missing, with their indexes and triggers, in this transaction."""
-    metadata.create_all(connection)

@@ -1,21 +1,4 @@
-"""What changed, told after it is durable: in order, and at least once across failovers.
-
-Whoever changes something publishes an event in the same transaction; a subscriber on the leader
-hears of it once a quorum has that transaction:
-
-    events = Events(store)
-    with store.begin() as connection:
-        connection.execute(...)
-        events.publish(connection, "task", {"id": "web-0", "status": "RUNNING"})
-
-    with events.subscribe("scheduling", handle):
-        ...
-
-Events are rows of a table, so they are replicated with what they tell of. A subscriber's cursor is
-one, too: the next leader goes on where it was saved last, which may be a little before where the
-last one had come to. Events that every subscriber is past are deleted, with the saving of a cursor.
-This is the pattern known as a transactional outbox.
-"""
+"""Events in a table, and those who hear of them: see `aurora_store.events`."""
 
 from __future__ import annotations
 
@@ -26,7 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
@@ -48,6 +32,7 @@ from aurora_store.errors import StoreClosed, StoreError, WaitTimeout
 from aurora_store.status import State
 
 if TYPE_CHECKING:
+    from aurora_store.migrations import Schema
     from aurora_store.store import Store
 
 __all__ = ["Event", "Events", "Subscription", "metadata"]
@@ -62,7 +47,7 @@ _LOOK_EVERY_S: Final = 0.25  # how soon a change of roles or the end is noticed
 _RETRY_S: Final = (0.1, 10.0)  # after a handler failed: at first, and at most
 
 metadata = MetaData()
-"""The tables of this module, for migrations."""
+"""The tables, as the revisions make them."""
 
 _event: Final = Table(
     "aurora_store_event",
@@ -78,6 +63,13 @@ _subscriber: Final = Table(
     Column("name", String, primary_key=True),
     Column("cursor", Integer, nullable=False),
 )
+
+
+@cache
+def _schema() -> Schema:
+    from aurora_store.migrations import Schema
+
+    return Schema(Path(__file__).with_name("versions"))
 
 
 @dataclass(frozen=True)
@@ -106,8 +98,14 @@ class Events:
         self._store = store
 
     def create_tables(self, connection: Connection) -> None:
-        """Creates the tables, unless they are there. Before the first event, in a transaction."""
-        metadata.create_all(connection)
+        """Applies the revisions of the tables that the database lacks, in the transaction.
+
+        Before the first event, unless the store has a schema with `aurora_store.events.REVISIONS`.
+
+        Raises:
+            SchemaMismatch, MigrationFailed: see `aurora_store.migrations.Schema.upgrade`.
+        """
+        _schema().upgrade(connection)
 
     def publish(self, connection: Connection, topic: str, body: Any) -> None:
         """Tells of a change, if and when `connection`'s transaction is durable.

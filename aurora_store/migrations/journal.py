@@ -1,0 +1,199 @@
+"""What was done to the schema, by whom, and how to undo it: a table of the database.
+
+    aurora_store_migration (number, action, revision, message, after, compatible, downgrade,
+                            software, host, time_ms, fingerprint)
+
+Rows are only ever added. The ``action`` of one is ``upgrade``, ``downgrade``, or ``release``: a
+revision that was downgraded may be applied again. ``after`` is a JSON list of revisions,
+``downgrade`` one of pairs of SQL and parameters. ``fingerprint`` is of this row and all before it:
+two databases whose newest rows have the same one have the same journal.
+
+Software of every release reads and writes this table: its layout never changes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from hashlib import blake2b
+from typing import Any, Final
+
+from pysqlite3 import dbapi2
+from sqlalchemy import Connection
+
+__all__ = ["Entry", "Journal", "append", "newest", "read"]
+
+_CREATE: Final = """CREATE TABLE IF NOT EXISTS aurora_store_migration (
+  number INTEGER PRIMARY KEY,
+  action TEXT NOT NULL,
+  revision TEXT NOT NULL,
+  message TEXT NOT NULL,
+  after TEXT NOT NULL,
+  compatible INTEGER NOT NULL,
+  downgrade TEXT,
+  software TEXT NOT NULL,
+  host TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  fingerprint TEXT NOT NULL
+)"""
+_COLUMNS: Final = (
+    "number, action, revision, message, after, compatible, downgrade, software, host, time_ms,"
+    " fingerprint"
+)
+_INSERT: Final = f"INSERT INTO aurora_store_migration ({_COLUMNS}) VALUES ({', '.join('?' * 11)})"
+_READ: Final = f"SELECT {_COLUMNS} FROM aurora_store_migration ORDER BY number"
+_IS_THERE: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'aurora_store_migration'"
+
+_NEWEST: Final = "SELECT fingerprint FROM aurora_store_migration ORDER BY number DESC LIMIT 1"
+
+Execute = Callable[[str], Iterable[Any]]
+"""Runs SQL and returns its rows: SQLAlchemy's `exec_driver_sql`, or a DB-API `execute`."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row. See above; `time` is by the clock of the leader of then."""
+
+    number: int
+    action: str
+    revision: str
+    message: str
+    after: tuple[str, ...]
+    compatible: bool
+    downgrade: tuple[tuple[str, Any], ...] | None
+    software: str
+    host: str
+    time: datetime
+    fingerprint: str
+
+    def __str__(self) -> str:
+        done = {"upgrade": "applied", "downgrade": "undone", "release": "released"}[self.action]
+        when = f"{self.time:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.revision} ({self.message}), {done} by {self.software} on {self.host}, {when}"
+
+
+@dataclass(frozen=True)
+class Journal:
+    """All rows, and what follows from them.
+
+    Attributes:
+        entries: in the order of their numbers.
+        applied: the entry of each revision that the database has, in the order of application.
+        reverted: of each that was undone, and may not be applied again yet.
+    """
+
+    entries: tuple[Entry, ...]
+    applied: Mapping[str, Entry]
+    reverted: Mapping[str, Entry]
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry]) -> Journal:
+        """Follows the actions."""
+        applied: dict[str, Entry] = {}
+        reverted: dict[str, Entry] = {}
+        for entry in entries:
+            applied.pop(entry.revision, None)
+            reverted.pop(entry.revision, None)
+            if entry.action == "upgrade":
+                applied[entry.revision] = entry
+            elif entry.action == "downgrade":
+                reverted[entry.revision] = entry
+        return cls(tuple(entries), applied, reverted)
+
+    def built_upon(self, revision: str) -> list[Entry]:
+        """The applied revisions that need this one, newest first."""
+        needing = {revision}
+        found = []
+        for entry in self.applied.values():
+            if needing.intersection(entry.after):
+                needing.add(entry.revision)
+                found.append(entry)
+        return found[::-1]
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Of the newest row; `None`: there are none."""
+        return self.entries[-1].fingerprint if self.entries else None
+
+
+def read(execute: Execute) -> Journal:
+    """The journal of a database; an empty one if there is no such table."""
+    if not list(execute(_IS_THERE)):
+        return Journal.of(())
+    return Journal.of([_entry(*row) for row in execute(_READ)])
+
+
+def newest(execute: Execute) -> str | None:
+    """The fingerprint of the whole journal; `None`: it has no rows. Quick where there are some."""
+    try:
+        found = list(execute(_NEWEST))
+    except dbapi2.OperationalError:
+        if list(execute(_IS_THERE)):
+            raise
+        return None
+    return found[0][0] if found else None
+
+
+def _entry(
+    number: int,
+    action: str,
+    revision: str,
+    message: str,
+    after: str,
+    compatible: int,
+    downgrade: str | None,
+    software: str,
+    host: str,
+    time_ms: int,
+    fingerprint: str,
+) -> Entry:
+    return Entry(
+        number,
+        action,
+        revision,
+        message,
+        tuple(json.loads(after)),
+        bool(compatible),
+        None if downgrade is None else tuple((sql, given) for sql, given in json.loads(downgrade)),
+        software,
+        host,
+        datetime.fromtimestamp(time_ms / 1000, timezone.utc),
+        fingerprint,
+    )
+
+
+def append(
+    connection: Connection,
+    action: str,
+    revision: str,
+    *,
+    message: str,
+    after: Sequence[str],
+    compatible: bool,
+    downgrade: Sequence[tuple[str, Any]] | None,
+    software: str,
+    host: str,
+) -> None:
+    """Adds a row, and the table if there is none."""
+    connection.exec_driver_sql(_CREATE)
+    newest = connection.exec_driver_sql(
+        "SELECT number, fingerprint FROM aurora_store_migration ORDER BY number DESC LIMIT 1"
+    ).first()
+    number, before = (0, "") if newest is None else newest
+    row = (
+        number + 1,
+        action,
+        revision,
+        message,
+        json.dumps(list(after)),
+        int(compatible),
+        None if downgrade is None else json.dumps(list(downgrade)),
+        software,
+        host,
+        time.time_ns() // 1_000_000,
+    )
+    digest = blake2b(json.dumps([before, *row]).encode(), digest_size=16).hexdigest()
+    connection.exec_driver_sql(_INSERT, (*row, digest))

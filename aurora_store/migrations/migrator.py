@@ -1,0 +1,134 @@
+"""What a store does with its schema: every transaction asks, and the leader migrates."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+
+from sqlalchemy import NullPool
+
+from aurora_store import driver
+from aurora_store.dialect import create_engine
+from aurora_store.errors import LogUnavailable, MigrationFailed
+from aurora_store.migrations import journal
+from aurora_store.migrations.journal import Entry, Journal
+from aurora_store.migrations.schema import Schema, Verdict
+
+__all__ = ["Migrator"]
+
+_logger = logging.getLogger("aurora_store.migrations")
+
+
+class Migrator:
+    """Keeps transactions to what the software and the database agree upon. Any thread may use it.
+
+    Args:
+        handle: of the store's database; transactions of this object are not asked.
+        host: of this replica, for the records.
+    """
+
+    def __init__(self, schema: Schema, handle: driver.StoreHandle, host: str) -> None:
+        self.schema = schema
+        self._host = host
+        free = replace(handle, admit=None)
+        self._engine = create_engine(free, poolclass=NullPool)
+        self._read_engine = create_engine(free, read_only=True, poolclass=NullPool)
+        # A fingerprint is of a whole journal, so whoever judged it last judged it for all. Replaced
+        # as one object: no lock.
+        self._judged: tuple[str | None, Verdict] | None = None
+        self._failure = ""  # of a migration: it would fail again
+
+    def admit(self, connection: driver.Connection) -> None:
+        """Refuses a transaction that has just begun, if the software does not fit the database.
+
+        Raises:
+            SchemaMismatch
+        """
+        verdict = self._verdict(connection)
+        if not verdict.may_read:
+            raise verdict.error("be written" if not connection.read_only else "be read")
+
+    def verdict(self) -> Verdict:
+        """How the software stands to what is durable.
+
+        Raises:
+            LogUnavailable, StoreClosed: the replica cannot be read.
+        """
+        with self._read_engine.begin() as connection:
+            raw = connection.connection.dbapi_connection
+            assert isinstance(raw, driver.Connection)
+            return self._verdict(raw)
+
+    def _verdict(self, connection: driver.Connection) -> Verdict:
+        fingerprint = journal.newest(connection.execute)
+        judged = self._judged
+        if judged is None or judged[0] != fingerprint:
+            judged = fingerprint, self.schema.judge(journal.read(connection.execute))
+            self._judged = judged
+        return judged[1]
+
+    def unfit(self) -> str:
+        """Why this replica must not lead, as far as it knows; empty if it may."""
+        if self._failure:
+            return self._failure
+        try:
+            verdict = self.verdict()
+        except LogUnavailable:
+            return ""  # it has read nothing yet
+        return "" if verdict.may_lead else verdict.reason
+
+    def require_fit(self) -> None:
+        """Refuses to lead before anybody is deposed for it.
+
+        Raises:
+            SchemaMismatch
+        """
+        try:
+            verdict = self.verdict()
+        except LogUnavailable:
+            return
+        if not verdict.may_lead:
+            raise verdict.error("lead")
+
+    def migrate(self) -> None:
+        """Applies what the database lacks, in one transaction. For the leader.
+
+        Raises:
+            SchemaMismatch, MigrationFailed, and what a commit may raise: nothing was changed.
+        """
+        verdict = self.verdict()
+        if verdict.may_read:
+            return
+        if not verdict.may_lead:
+            raise verdict.error("lead")
+        begun = time.monotonic()
+        try:
+            with self._engine.begin() as connection:
+                done = self.schema.upgrade(connection, host=self._host)
+        except MigrationFailed as exc:
+            self._failure = exc.message
+            raise
+        for revision in done:
+            _logger.info("migrated to %s (%s)", revision.id, revision.message)
+        _logger.info("the schema is up to date after %.3f s", time.monotonic() - begun)
+
+    def downgrade(self, to: str) -> list[Entry]:
+        """Undoes what builds upon a revision, in one transaction. For the leader.
+
+        Raises:
+            MigrationFailed, and what a commit may raise: nothing was changed.
+        """
+        with self._engine.begin() as connection:
+            return self.schema.downgrade(connection, to, host=self._host)
+
+    def release(self) -> list[Entry]:
+        """Allows what was undone to be applied again. For the leader, which does so next."""
+        self._failure = ""
+        with self._engine.begin() as connection:
+            return self.schema.release(connection, host=self._host)
+
+    def journal(self) -> Journal:
+        """What was done to the schema, as far as it is durable."""
+        with self._read_engine.begin() as connection:
+            return journal.read(connection.exec_driver_sql)

@@ -1,0 +1,47 @@
+"""What revisions do beside Alembic's operations."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import op
+from alembic.operations.base import BatchOperations
+from sqlalchemy import text
+
+__all__ = ["execute_file", "rebuilt"]
+
+_TRIGGERS = text("SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = :table")
+
+
+@contextmanager
+def rebuilt(table: str, **options: Any) -> Iterator[BatchOperations]:
+    """Alembic's `op.batch_alter_table`, with the table's triggers made again after it.
+
+    For what SQLite's ALTER TABLE cannot do. Alembic copies the rows into a new table and drops the
+    old one, and its triggers with it. Where a trigger names a column that is to go, drop the
+    trigger before.
+
+    Args:
+        options: those of `batch_alter_table`.
+    """
+    triggers = list(op.get_bind().scalars(_TRIGGERS, {"table": table}))
+    with op.batch_alter_table(table, **options) as batch:
+        yield batch
+    for sql in triggers:
+        op.get_bind().exec_driver_sql(sql)
+
+
+def execute_file(path: Path) -> None:
+    """Executes the statements of an SQL file. Each begins on a line of its own."""
+    statement = ""
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            op.get_bind().exec_driver_sql(statement.strip())
+            statement = ""
+    if statement.strip():
+        raise ValueError(f"{path} ends within a statement: {statement.strip()}")

@@ -1,0 +1,97 @@
+"""Running revisions on an empty database in memory, to learn the SQL that undoes each of them.
+
+The SQL goes into the database with the revision. It is learnt without rows, so it cannot depend on
+them: a `downgrade()` that reads rows is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from pysqlite3 import dbapi2
+from sqlalchemy import Connection, StaticPool, create_engine, event
+
+from aurora_store.migrations.revisions import Revision
+
+__all__ = ["Statement", "empty_database", "learn_downgrades"]
+
+Statement = tuple[str, Any]
+"""SQL, and its parameters: a list or a dictionary that JSON can hold."""
+
+_OF_SCHEMA: Final = re.compile(
+    r"\s*pragma\b|.*\bfrom\s+(?:\w+\.)?sqlite_(?:temp_)?(?:master|schema)\b", re.I | re.S
+)
+
+
+@contextmanager
+def empty_database() -> Iterator[Connection]:
+    """A connection, in a transaction, to a database in memory that is gone afterwards."""
+    engine = create_engine("sqlite://", module=dbapi2, poolclass=StaticPool)
+
+    @event.listens_for(engine, "connect")
+    def _autocommit(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def learn_downgrades(revisions: Sequence[Revision]) -> Mapping[str, list[Statement] | None]:
+    """The statements that undo each revision, by its id; `None`: it cannot be undone.
+
+    Raises:
+        ValueError: a `downgrade()` reads rows, or has values that JSON cannot hold.
+        Exception: a revision fails on an empty database.
+    """
+    learnt: dict[str, list[Statement] | None] = {}
+    with empty_database() as connection:
+        for revision in revisions:
+            revision.upgrade(connection)
+            learnt[revision.id] = _learn(revision, connection) if revision.reversible else None
+    return learnt
+
+
+def _learn(revision: Revision, connection: Connection) -> list[Statement]:
+    statements: list[Statement] = []
+
+    def note(
+        _connection: Any, cursor: Any, sql: str, parameters: Any, _context: Any, many: bool
+    ) -> None:
+        if cursor.description is None:
+            for each in parameters if many else [parameters]:
+                statements.append((sql, _plain(each, revision, sql)))
+        elif not _OF_SCHEMA.match(sql):
+            raise ValueError(
+                f"downgrade() of revision {revision.id} reads rows ({sql.strip()}), but is kept as"
+                " SQL: have one statement read and write"
+            )
+
+    with connection.begin_nested() as savepoint:
+        event.listen(connection, "after_cursor_execute", note)
+        try:
+            revision.downgrade(connection)
+        finally:
+            event.remove(connection, "after_cursor_execute", note)
+        savepoint.rollback()
+    return statements
+
+
+def _plain(parameters: Any, revision: Revision, sql: str) -> Any:
+    named = isinstance(parameters, Mapping)
+    for value in parameters.values() if named else parameters:
+        if value is not None and not isinstance(value, str | int | float):
+            raise ValueError(
+                f"downgrade() of revision {revision.id} has a value of {type(value).__name__}, but"
+                f" is kept as text: write it into the SQL ({sql.strip()})"
+            )
+    return dict(parameters) if named else list(parameters)
