@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from alembic.autogenerate import compare_metadata
+from alembic.autogenerate import compare_metadata, produce_migrations, render_python_code
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData
 
@@ -235,11 +237,31 @@ class Schema:
         For a test: as Alembic's `compare_metadata`; empty if all is well. Triggers, and what SQL a
         constraint or an index has, are not compared.
         """
+        with self._made() as context:
+            return list(compare_metadata(context, list(metadata)))  # type: ignore[arg-type]
+
+    def suggest(self, *metadata: MetaData) -> str:
+        """Text for the next revision: what would make the tables those of some metadata.
+
+        To look over, and to write into a file. As Alembic's autogeneration, for a database in
+        memory that all revisions were applied to.
+        """
+        with self._made() as context:
+            found = produce_migrations(context, list(metadata))  # type: ignore[arg-type]
+        assert found.upgrade_ops is not None and found.downgrade_ops is not None
+        parts = {"upgrade": found.upgrade_ops, "downgrade": found.downgrade_ops}
+        return "\n\n".join(
+            f"def {name}() -> None:\n    {render_python_code(operations)}\n"
+            for name, operations in parts.items()
+        )
+
+    @contextmanager
+    def _made(self) -> Iterator[MigrationContext]:
+        """A database in memory that all revisions were applied to."""
         with empty_database() as connection:
             for revision in self.revisions:
                 revision.upgrade(connection)
-            context = MigrationContext.configure(connection)
-            return list(compare_metadata(context, list(metadata)))  # type: ignore[arg-type]
+            yield MigrationContext.configure(connection)
 
 
 def _too_new(entry: Entry, why: str) -> Verdict:
