@@ -1,11 +1,12 @@
 """What was done to the schema, by whom, and how to undo it: a table of the database.
 
-    aurora_store_migration (number, action, revision, message, after, compatible, downgrade,
-                            software, host, time_ms, fingerprint)
+    aurora_store_migration (number, action, revision, message, after, needs, compatible,
+                            downgrade, software, host, time_ms, fingerprint)
 
 Rows are only ever added. The ``action`` of one is ``upgrade``, ``downgrade``, or ``release``: a
-revision that was downgraded may be applied again. ``after`` is a JSON list of revisions,
-``downgrade`` one of pairs of SQL and parameters. ``fingerprint`` is of this row and all before it:
+revision that was downgraded may be applied again. ``after`` and ``needs`` are JSON lists of the
+revisions before it, in its own branch and in others, ``downgrade`` one of pairs of SQL and
+parameters. ``fingerprint`` is of this row and all before it:
 two databases whose newest rows have the same one have the same journal.
 
 Software of every release reads and writes this table: its layout never changes.
@@ -32,6 +33,7 @@ _CREATE: Final = """CREATE TABLE IF NOT EXISTS aurora_store_migration (
   revision TEXT NOT NULL,
   message TEXT NOT NULL,
   after TEXT NOT NULL,
+  needs TEXT NOT NULL,
   compatible INTEGER NOT NULL,
   downgrade TEXT,
   software TEXT NOT NULL,
@@ -40,10 +42,10 @@ _CREATE: Final = """CREATE TABLE IF NOT EXISTS aurora_store_migration (
   fingerprint TEXT NOT NULL
 )"""
 _COLUMNS: Final = (
-    "number, action, revision, message, after, compatible, downgrade, software, host, time_ms,"
-    " fingerprint"
+    "number, action, revision, message, after, needs, compatible, downgrade, software, host,"
+    " time_ms, fingerprint"
 )
-_INSERT: Final = f"INSERT INTO aurora_store_migration ({_COLUMNS}) VALUES ({', '.join('?' * 11)})"
+_INSERT: Final = f"INSERT INTO aurora_store_migration ({_COLUMNS}) VALUES ({', '.join('?' * 12)})"
 _READ: Final = f"SELECT {_COLUMNS} FROM aurora_store_migration ORDER BY number"
 _IS_THERE: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'aurora_store_migration'"
 
@@ -62,6 +64,7 @@ class Entry:
     revision: str
     message: str
     after: tuple[str, ...]
+    needs: tuple[str, ...]
     compatible: bool
     downgrade: tuple[tuple[str, Any], ...] | None
     software: str
@@ -108,7 +111,7 @@ class Journal:
         needing = {revision}
         found = []
         for entry in self.applied.values():
-            if needing.intersection(entry.after):
+            if needing.intersection(entry.after + entry.needs):
                 needing.add(entry.revision)
                 found.append(entry)
         return found[::-1]
@@ -143,6 +146,7 @@ def _entry(
     revision: str,
     message: str,
     after: str,
+    needs: str,
     compatible: int,
     downgrade: str | None,
     software: str,
@@ -156,6 +160,7 @@ def _entry(
         revision,
         message,
         tuple(json.loads(after)),
+        tuple(json.loads(needs)),
         bool(compatible),
         None if downgrade is None else tuple((sql, given) for sql, given in json.loads(downgrade)),
         software,
@@ -172,6 +177,7 @@ def append(
     *,
     message: str,
     after: Sequence[str],
+    needs: Sequence[str],
     compatible: bool,
     downgrade: Sequence[tuple[str, Any]] | None,
     software: str,
@@ -189,6 +195,7 @@ def append(
         revision,
         message,
         json.dumps(list(after)),
+        json.dumps(list(needs)),
         int(compatible),
         None if downgrade is None else json.dumps(list(downgrade)),
         software,

@@ -30,7 +30,8 @@ class Revision:
     Attributes:
         id: its name in the file.
         message: the first line of the file's docstring.
-        after: the revisions that it builds upon.
+        after: the revisions before it, in its own branch.
+        needs: those of other branches that it builds upon.
         compatible: whether software that knows all but this one may read and write after it.
         module: the file.
     """
@@ -38,6 +39,7 @@ class Revision:
     id: str
     message: str
     after: tuple[str, ...]
+    needs: tuple[str, ...]
     compatible: bool
     module: ModuleType
 
@@ -80,16 +82,18 @@ def read_revisions(directories: Sequence[str | os.PathLike[str]]) -> tuple[Revis
         if not any(Path(str(each.module.__file__)).parent == path for each in found.values()):
             raise ValueError(f"there are no revisions in {path}")
     # By name where the graph leaves it open: every replica does the same.
-    order = TopologicalSorter({name: sorted(found[name].after) for name in sorted(found)})
+    order = TopologicalSorter(
+        {name: sorted({*found[name].after, *found[name].needs}) for name in sorted(found)}
+    )
     return tuple(found[name] for name in order.static_order())
 
 
 def _revision(scripts: ScriptDirectory, script: Script) -> Revision:
     depends = script.dependencies or ()
     names = (depends,) if isinstance(depends, str) else tuple(depends)
-    needed = (each.revision for name in names for each in scripts.get_revisions(name) if each)
+    needs = {each.revision for name in names for each in scripts.get_revisions(name) if each}
     down = script.down_revision or ()
-    after = {*((down,) if isinstance(down, str) else down), *needed}
+    after = {down} if isinstance(down, str) else set(down)
     module = script.module
     if not hasattr(module, "upgrade"):
         raise AttributeError(f"{module.__file__} has no upgrade()")
@@ -97,4 +101,6 @@ def _revision(scripts: ScriptDirectory, script: Script) -> Revision:
     if not isinstance(compatible, bool):
         raise AttributeError(f"{module.__file__}: compatible is True or False, not {compatible!r}")
     message = next(iter(str(script.doc or "").splitlines()), "").rstrip(".")
-    return Revision(script.revision, message, tuple(sorted(after)), compatible, module)
+    return Revision(
+        script.revision, message, tuple(sorted(after)), tuple(sorted(needs)), compatible, module
+    )

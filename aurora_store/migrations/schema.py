@@ -90,9 +90,9 @@ class Schema:
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The revisions that no other one builds upon."""
-        needed = {name for revision in self.revisions for name in revision.after}
-        return tuple(each.id for each in self.revisions if each.id not in needed)
+        """The newest revision of each branch."""
+        followed = {name for revision in self.revisions for name in revision.after}
+        return tuple(each.id for each in self.revisions if each.id not in followed)
 
     @cached_property
     def downgrades(self) -> dict[str, list[tuple[str, Any]] | None]:
@@ -163,6 +163,7 @@ class Schema:
                 revision.id,
                 message=revision.message,
                 after=revision.after,
+                needs=revision.needs,
                 compatible=revision.compatible,
                 downgrade=downgrade,
                 software=self.software,
@@ -225,6 +226,7 @@ class Schema:
             entry.revision,
             message=entry.message,
             after=entry.after,
+            needs=entry.needs,
             compatible=entry.compatible,
             downgrade=None,
             software=self.software,
@@ -249,10 +251,11 @@ class Schema:
         with self._made() as context:
             found = produce_migrations(context, list(metadata))  # type: ignore[arg-type]
         assert found.upgrade_ops is not None and found.downgrade_ops is not None
-        parts = {"upgrade": found.upgrade_ops, "downgrade": found.downgrade_ops}
-        return "\n\n".join(
-            f"def {name}() -> None:\n    {render_python_code(operations)}\n"
-            for name, operations in parts.items()
+        upgrade = render_python_code(found.upgrade_ops)
+        downgrade = render_python_code(found.downgrade_ops)
+        return (
+            f"def upgrade() -> None:\n    {upgrade}\n\n\n"
+            f"def downgrade() -> None:\n    {downgrade}\n"
         )
 
     @contextmanager

@@ -25,11 +25,12 @@ class Releases:
         self._count = 0
 
     def open(self, *steps: Step) -> Store:
+        directory = write(self._directory / f"release-{self._count + 1}", steps)
+        return self.open_with(Schema(directory, software=f"farm {len(steps)}"))
+
+    def open_with(self, schema: Schema) -> Store:
         self._count += 1
-        directory = write(self._directory / f"release-{self._count}", steps)
-        store = self._ensemble.open(
-            f"host-{self._count}", schema=Schema(directory, software=f"farm {len(steps)}")
-        )
+        store = self._ensemble.open(f"host-{self._count}", schema=schema)
         store.wait_caught_up()
         return store
 
@@ -137,6 +138,26 @@ def test_a_history_that_forks_is_refused_even_where_each_step_is_compatible(
     other = releases.open(FIRST, ZONES)
     with pytest.raises(SchemaMismatch, match="farm_0002b .*where this software has farm_0002"):
         other.lead()
+
+
+def test_revisions_of_several_owners_that_need_the_same_one_are_no_fork(
+    releases: Releases, tmp_path: Path
+) -> None:
+    def theirs(name: str) -> Step:
+        return (f"{name}_0001", name, None, True, [f"CREATE TABLE {name} (a)"], None)
+
+    def needing(store: Path, name: str) -> Path:
+        write(store, [theirs(name)])
+        file = store / f"{name}_0001.py"
+        file.write_text(f"depends_on = 'farm_0001'\n{file.read_text()}")
+        return store
+
+    first = Schema(write(tmp_path / "a", [FIRST]), needing(tmp_path / "b", "barn"))
+    second = Schema(write(tmp_path / "c", [FIRST]), needing(tmp_path / "d", "dam"))
+    releases.open_with(first).lead()
+    store = releases.open_with(second)
+    store.lead()
+    assert standing(store) is Standing.AHEAD
 
 
 def test_transactions_that_are_waiting_when_a_replica_becomes_the_leader_are_refused_not_guessed(

@@ -58,6 +58,7 @@ def test_a_directory_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> No
         Schema()
 
 
+@pytest.mark.filterwarnings("ignore:Revision farm_0002 referenced:UserWarning")
 def test_a_revision_that_builds_upon_nothing_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="farm_0002"):
         Schema(write(tmp_path / "farm", [FIRST, RACKS]))
