@@ -53,7 +53,7 @@ struct LeaderInfo {
   std::string host;
   std::string software;       // "aurora-store 0.1.0"
   std::string instance;       // unique per opened Store, so that a replica knows its own entries
-  std::string schema;         // the application's schema version, or empty
+  std::string schema;         // newest revisions that the software knows, or empty
 };
 
 // One changed page in a batch.
