@@ -1,0 +1,1 @@
+"""The revisions of the model's tables, one a file."""
