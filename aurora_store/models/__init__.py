@@ -10,8 +10,10 @@
 docs/model.md has the diagram and the guide to queries.
 """
 
-from aurora_store.models import tables
+from aurora_store.models import changes, tables
+from aurora_store.models.changes import *  # noqa: F403
 from aurora_store.models.manager import (
+    ILLEGAL_TRANSITIONS,
     IllegalDelete,
     InstanceInUse,
     StateChange,
@@ -36,6 +38,7 @@ from aurora_store.models.values import __all__ as _values
 
 __all__ = [
     "Base",
+    "ILLEGAL_TRANSITIONS",
     "IllegalDelete",
     "InstanceInUse",
     "JobUpdateQuery",
@@ -48,6 +51,7 @@ __all__ = [
     "TaskHistory",
     "TaskQuery",
     "UpdateHistory",
+    "changes",
     "create_schema",
     "metadata",
     "prune",
@@ -55,5 +59,6 @@ __all__ = [
     "prune_updates",
     "tables",
 ]
+__all__ += changes.__all__
 __all__ += _stores
 __all__ += _values

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from prometheus_client import Counter
+
 from aurora_store.errors import StoreError
 from aurora_store.models.states import StateChangeResult, may_delete, step
 from aurora_store.models.stores import Stores
@@ -21,9 +23,24 @@ from aurora_store.models.values.config import TaskConfig
 from aurora_store.models.values.enums import ScheduleStatus
 from aurora_store.models.values.tasks import Assignment
 
-__all__ = ["IllegalDelete", "InstanceInUse", "StateChange", "StateChangeRequest", "StateManager"]
+__all__ = [
+    "ILLEGAL_TRANSITIONS",
+    "IllegalDelete",
+    "InstanceInUse",
+    "StateChange",
+    "StateChangeRequest",
+    "StateManager",
+]
 
 _logger = logging.getLogger(__name__)
+
+ILLEGAL_TRANSITIONS: Final = Counter(
+    "aurora_store_illegal_task_transitions",
+    "Changes refused because the status could not follow.",
+    registry=None,
+)
+"""Of this process. `server.registry.register(ILLEGAL_TRANSITIONS)` of a `MonitoringServer` serves
+it."""
 
 _FIND: Final = """SELECT task.task_id, task.id, task.status, task.failures, task.times_partitioned,
   task.instance, task.job_id, task.config_id, is_service, max_task_failures
@@ -34,6 +51,7 @@ _MOVE: Final = """UPDATE task SET status = ?, status_time_ms = ?, failures = ?,
 _APPEND_EVENT: Final = """INSERT INTO task_event (task_row_id, sequence, time_ms, status, message,
   scheduler) SELECT ?1, coalesce(max(sequence), -1) + 1, ?2, ?3, ?4, ?5
   FROM task_event WHERE task_row_id = ?1"""
+_PENDING: Final = "SELECT id FROM task WHERE task_id = ? AND status = ?"
 _PLACE: Final = "UPDATE task SET agent_row_id = ? WHERE id = ?"
 _INSERT_PORT: Final = "INSERT INTO task_port (task_row_id, name, port) VALUES (?, ?, ?)"
 _INSERT: Final = """INSERT INTO task (id, task_id, job_id, instance, status, status_time_ms,
@@ -120,7 +138,7 @@ class StateManager(BaseStore):
             (THROTTLED), because it ends too often. By default it never does.
     """
 
-    __slots__ = ("_clock", "_scheduler", "_stores", "_throttle", "illegal_transitions")
+    __slots__ = ("_clock", "_scheduler", "_stores", "_throttle")
 
     def __init__(
         self,
@@ -135,8 +153,6 @@ class StateManager(BaseStore):
         self._scheduler = scheduler
         self._clock = clock
         self._throttle = throttle
-        self.illegal_transitions = 0
-        """How many changes were refused because the status could not follow."""
 
     # ---- status ----
 
@@ -191,7 +207,7 @@ class StateManager(BaseStore):
         )
         if todo.result is not StateChangeResult.SUCCESS or task is None:
             if todo.result is not StateChangeResult.NOOP:
-                self.illegal_transitions += 1
+                ILLEGAL_TRANSITIONS.inc()
                 had = before.name if before is not None else "not there"
                 _logger.warning("task %s is %s and cannot be %s", name, had, request.status.name)
             return StateChange(name, todo.result, before, before, todo.kill)
@@ -233,15 +249,13 @@ class StateManager(BaseStore):
             ports: those that it wants, by name.
         """
         place = Assignment(agent_id, host, dict(ports or {}))
-        change = self.change_state(
-            task_id, ScheduleStatus.ASSIGNED, expected=ScheduleStatus.PENDING
-        )
-        if change.result is StateChangeResult.SUCCESS:
-            number = self._row("SELECT id FROM task WHERE task_id = ?", (task_id,))[0]
+        pending = self._row(_PENDING, (task_id, int(ScheduleStatus.PENDING)))
+        if pending is not None:  # the place first: who hears of the status hears of the host
+            (number,) = pending
             self._run(_PLACE, (self._stores.tasks.agent(agent_id, host), number))
             self._run("DELETE FROM task_port WHERE task_row_id = ?", (number,))
             self._run_each(_INSERT_PORT, [(number, *port) for port in place.ports.items()])
-        return change
+        return self.change_state(task_id, ScheduleStatus.ASSIGNED, expected=ScheduleStatus.PENDING)
 
     # ---- coming and going ----
 
