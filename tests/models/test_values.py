@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,10 +23,15 @@ from aurora_store.models import (
     HostAttributes,
     InstanceTaskConfig,
     JobConfiguration,
+    JobInstanceUpdateEvent,
     JobKey,
+    JobUpdateAction,
+    JobUpdateEvent,
     JobUpdateInstructions,
     JobUpdateSettings,
+    JobUpdateStatus,
     LimitConstraint,
+    Metadata,
     Quota,
     Range,
     Resources,
@@ -33,10 +39,11 @@ from aurora_store.models import (
     ScheduleStatus,
     SlaPolicy,
     TaskConfig,
+    TaskEvent,
     UpdateStrategy,
     VariableBatchStrategy,
 )
-from aurora_store.models.values.canonical import decode, digest, encode
+from aurora_store.models.values.canonical import Decoded, decode, digest, dump, encode
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "task-config-v1.json"
 
@@ -91,12 +98,56 @@ def test_a_field_of_a_newer_release_is_refused_by_name() -> None:
     body = encode(config()).replace('"owner"', '"future":1,"owner"')
     with pytest.raises(FormatTooNew, match="TaskConfig has future, .*upgrade aurora-store"):
         decode(TaskConfig, body)
+    with pytest.raises(FormatTooNew, match="Metadata has future"):
+        decode(Metadata, '{"future":1,"key":"k","value":"v"}')
 
 
 def test_an_unknown_number_of_an_enumeration_is_refused_by_name() -> None:
     body = encode(full_config()).replace('"mode":2', '"mode":9')
     with pytest.raises(FormatTooNew, match="VolumeMode has the number 9"):
         decode(TaskConfig, body)
+
+
+EVENTS = [
+    TaskEvent(1, ScheduleStatus.PENDING, None, "scheduler"),
+    TaskEvent(2, ScheduleStatus.RUNNING, "it runs"),
+    JobUpdateEvent(JobUpdateStatus.ROLLING_FORWARD, 1, "alice", "go"),
+    JobUpdateEvent(JobUpdateStatus.ABORTED, 2),
+    JobInstanceUpdateEvent(0, 1, JobUpdateAction.INSTANCE_UPDATING),
+    JobInstanceUpdateEvent(1, 2, JobUpdateAction.INSTANCE_UPDATED, "done"),
+]
+
+
+def as_rows(events: list[Any]) -> str:
+    # As SQL gathers them: a list for each field.
+    return dump([list(column) for column in zip(*map(dataclasses.astuple, events), strict=True)])
+
+
+@pytest.mark.parametrize("kind", [TaskEvent, JobUpdateEvent, JobInstanceUpdateEvent])
+def test_events_of_rows_are_those_that_were_saved(kind: Any) -> None:
+    events = [event for event in EVENTS if type(event) is kind]
+    found = Decoded(kind, as_rows(events))
+    assert found == tuple(events)
+    assert hash(found) == hash(tuple(events))
+    # A number equals its member, so equality would not tell: names do.
+    assert repr(found) == repr(tuple(events))
+
+
+def test_there_may_be_no_events() -> None:
+    assert Decoded(TaskEvent, "[[],[],[],[]]") == ()
+
+
+def test_events_of_a_newer_release_are_refused_as_often_as_they_are_looked_at() -> None:
+    found = Decoded(TaskEvent, as_rows(EVENTS[:2]).replace("[0,2]", "[0,99]"))
+    for _ in range(2):
+        with pytest.raises(FormatTooNew, match="ScheduleStatus has the number 99"):
+            len(found)
+
+
+def test_events_whose_fields_are_not_all_there_are_no_events() -> None:
+    # A statement that forgets a column must not give values that lack a field.
+    with pytest.raises(ValueError, match="shorter"):
+        len(Decoded(TaskEvent, "[[1],[0],[null]]"))
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "ä", "a\n", "*"])

@@ -49,9 +49,11 @@ _INSERT_INSTANCE_EVENT: Final = """INSERT INTO job_instance_update_event (update
   instance, time_ms, action, message) SELECT ?1, coalesce(max(sequence), -1) + 1, ?2, ?3, ?4, ?5
   FROM job_instance_update_event WHERE update_row_id = ?1"""
 # In the order of the key, which is that in which they were saved.
-_EVENTS: Final = """SELECT json_group_array(json_array(status, time_ms, user, message))
-  FROM job_update_event WHERE update_row_id = ?"""
-_INSTANCE_EVENTS: Final = """SELECT json_group_array(json_array(instance, time_ms, action, message))
+_EVENTS: Final = """SELECT json_array(json_group_array(status), json_group_array(time_ms),
+  json_group_array(user), json_group_array(message)) FROM job_update_event
+  WHERE update_row_id = ?"""
+_INSTANCE_EVENTS: Final = """SELECT json_array(json_group_array(instance),
+  json_group_array(time_ms), json_group_array(action), json_group_array(message))
   FROM job_instance_update_event WHERE update_row_id = ?"""
 
 

@@ -16,6 +16,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import cache
@@ -58,10 +59,21 @@ def dump(plain: object) -> str:
 
 
 class Decoded(Sequence[Value], Generic[Value]):
-    """Values that are made of a JSON list of argument lists when somebody looks at them.
+    """Values of rows, made of JSON when somebody looks at them.
 
     It is a tuple to whoever compares it. Fetching a hundred thousand tasks does not make half a
     million events that nobody asked for.
+
+    The values were checked when they were saved, and are not again. So they are made a field at a
+    time, without a call for each, which takes a fifth of the time.
+
+    Args:
+        kind: a dataclass with slots that converts its fields as their types say, and no further.
+        text: a JSON list with a list for each field: that field of all values.
+
+    Raises:
+        FormatTooNew: a value has a member of an enumeration that this release does not know. Raised
+            to whoever looks first.
     """
 
     __slots__ = ("_text", "_type", "_values")
@@ -74,9 +86,13 @@ class Decoded(Sequence[Value], Generic[Value]):
     @property
     def _all(self) -> tuple[Value, ...]:
         if self._values is None:
-            kind = self._type
-            self._values = tuple([kind(*arguments) for arguments in json.loads(self._text)])
-            self._text = ""
+            columns = json.loads(self._text)
+            values = tuple(map(object.__new__, [self._type] * len(columns[0])))
+            slots = _slots(self._type)  # type: ignore[arg-type]  # types are hashable
+            for (put, read), column in zip(slots, columns, strict=True):
+                plain = column if read is _as_it_is else map(read, column)
+                deque(map(put, values, plain), maxlen=0)
+            self._values, self._text = values, ""
         return self._values
 
     def __len__(self) -> int:
@@ -153,6 +169,8 @@ def _reader(hint: Any) -> _Convert:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         (inner,) = [_reader(each) for each in arguments if each is not type(None)]
+        if inner is _as_it_is:
+            return inner
         return lambda plain: None if plain is None else inner(plain)
     if origin in (frozenset, tuple):
         member = _reader(arguments[0])
@@ -160,7 +178,7 @@ def _reader(hint: Any) -> _Convert:
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _dataclass_reader(hint)
     if isinstance(hint, type) and issubclass(hint, IntEnum):
-        return lambda plain: _member(hint, plain)
+        return _enum_reader(hint)
     return _as_it_is
 
 
@@ -168,9 +186,19 @@ def _as_it_is(plain: Any) -> Any:
     return plain
 
 
-def _dataclass_reader(kind: Any) -> _Convert:
+def _fields(kind: Any) -> dict[str, _Convert]:
     hints = typing.get_type_hints(kind)
-    readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
+    return {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
+
+
+@cache
+def _slots(kind: Any) -> tuple[tuple[Callable[[Any, Any], None], _Convert], ...]:
+    """What sets each field, frozen or not, and what makes its value."""
+    return tuple((getattr(kind, name).__set__, read) for name, read in _fields(kind).items())
+
+
+def _dataclass_reader(kind: Any) -> _Convert:
+    readers = _fields(kind)
 
     def read(plain: dict[str, Any]) -> Any:
         try:
@@ -179,16 +207,25 @@ def _dataclass_reader(kind: Any) -> _Convert:
             unknown = ", ".join(sorted(plain.keys() - readers.keys()))
             raise _too_new(f"{kind.__name__} has {unknown}") from None
 
-    if all(reader is _as_it_is for reader in readers.values()):
-        return lambda plain: kind(**plain) if plain.keys() <= readers.keys() else read(plain)
+    def read_plain(plain: dict[str, Any]) -> Any:
+        try:
+            return kind(**plain)
+        except TypeError:  # perhaps of a field that there is not
+            return read(plain)
+
+    return read_plain if all(each is _as_it_is for each in readers.values()) else read
+
+
+def _enum_reader(kind: type[IntEnum]) -> _Convert:
+    members = {int(member): member for member in kind}
+
+    def read(number: int) -> IntEnum:
+        try:
+            return members[number]
+        except KeyError:
+            raise _too_new(f"{kind.__name__} has the number {number}") from None
+
     return read
-
-
-def _member(kind: type[IntEnum], number: int) -> IntEnum:
-    try:
-        return kind(number)
-    except ValueError:
-        raise _too_new(f"{kind.__name__} has the number {number}") from None
 
 
 def _too_new(what: str) -> FormatTooNew:
