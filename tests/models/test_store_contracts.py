@@ -137,6 +137,12 @@ def test_mutating_gives_what_was_made_of_the_task(stores: Stores) -> None:
         stores.tasks.mutate("t", lambda before: replace(before, id="other"))
 
 
+def test_there_are_no_job_keys_without_tasks(stores: Stores) -> None:
+    stores.updates.save_update(update("u"))  # its job has a row, and no task
+    assert stores.tasks.job_keys() == []
+    assert stores.tasks.job_keys(active=True) == []
+
+
 def test_deleting_tells_how_many_there_were(stores: Stores) -> None:
     stores.tasks.save([task("a"), task("b")])
     assert stores.tasks.delete(["a", "absent"]) == 1
