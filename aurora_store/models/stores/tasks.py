@@ -110,7 +110,7 @@ class TaskStore(BaseStore):
     def job_keys(self, *, active: bool = False) -> Sequence[JobKey]:
         """Jobs that have tasks; with `active`, that have active ones. In no particular order."""
         sql = _JOB_KEYS.format(active=_ACTIVE_KEYS if active else "")
-        return [_parsed(text) for text in (self._row(sql)[0] or "").split()]
+        return list(map(_parsed, (self._row(sql)[0] or "").split()))
 
     def _fetch(self, query: TaskQuery, *, after: int | None = None) -> Iterator[_Stored]:
         rows = self._rows(*query.statement(_COLUMNS, after=after))
