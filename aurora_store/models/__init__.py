@@ -10,7 +10,8 @@
 docs/model.md has the diagram and the guide to queries.
 """
 
-from aurora_store.models import tables
+from aurora_store.models import changes, tables
+from aurora_store.models.changes import *  # noqa: F403
 from aurora_store.models.manager import (
     IllegalDelete,
     InstanceInUse,
@@ -48,6 +49,7 @@ __all__ = [
     "TaskHistory",
     "TaskQuery",
     "UpdateHistory",
+    "changes",
     "create_schema",
     "metadata",
     "prune",
@@ -55,5 +57,6 @@ __all__ = [
     "prune_updates",
     "tables",
 ]
+__all__ += changes.__all__
 __all__ += _stores
 __all__ += _values

@@ -34,6 +34,7 @@ _MOVE: Final = """UPDATE task SET status = ?, status_time_ms = ?, failures = ?,
 _APPEND_EVENT: Final = """INSERT INTO task_event (task_row_id, sequence, time_ms, status, message,
   scheduler) SELECT ?1, coalesce(max(sequence), -1) + 1, ?2, ?3, ?4, ?5
   FROM task_event WHERE task_row_id = ?1"""
+_PENDING: Final = "SELECT id FROM task WHERE task_id = ? AND status = ?"
 _PLACE: Final = "UPDATE task SET agent_row_id = ? WHERE id = ?"
 _INSERT_PORT: Final = "INSERT INTO task_port (task_row_id, name, port) VALUES (?, ?, ?)"
 _INSERT: Final = """INSERT INTO task (id, task_id, job_id, instance, status, status_time_ms,
@@ -233,15 +234,13 @@ class StateManager(BaseStore):
             ports: those that it wants, by name.
         """
         place = Assignment(agent_id, host, dict(ports or {}))
-        change = self.change_state(
-            task_id, ScheduleStatus.ASSIGNED, expected=ScheduleStatus.PENDING
-        )
-        if change.result is StateChangeResult.SUCCESS:
-            number = self._row("SELECT id FROM task WHERE task_id = ?", (task_id,))[0]
+        pending = self._row(_PENDING, (task_id, int(ScheduleStatus.PENDING)))
+        if pending is not None:  # the place first: who hears of the status hears of the host
+            (number,) = pending
             self._run(_PLACE, (self._stores.tasks.agent(agent_id, host), number))
             self._run("DELETE FROM task_port WHERE task_row_id = ?", (number,))
             self._run_each(_INSERT_PORT, [(number, *port) for port in place.ports.items()])
-        return change
+        return self.change_state(task_id, ScheduleStatus.ASSIGNED, expected=ScheduleStatus.PENDING)
 
     # ---- coming and going ----
 

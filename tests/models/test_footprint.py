@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from samples import JOB, S, config
 
 from aurora_store import Store
+from aurora_store.events import Events
 from aurora_store.libmesos import fetch
 from aurora_store.models import (
     ExecutorConfig,
@@ -19,7 +21,10 @@ from aurora_store.models import (
 _TASKS = 5000
 
 
-def test_a_change_of_status_is_small_whatever_the_configuration(tmp_path: Path) -> None:
+@pytest.mark.parametrize("subscribers", [[], ["scheduling"]], ids=["unheard", "heard"])
+def test_a_change_of_status_is_small_whatever_the_configuration(
+    tmp_path: Path, subscribers: list[str]
+) -> None:
     big = config(JOB, executor=ExecutorConfig("executor", "x" * 10_000))
     with Store.open(tmp_path / "log", libmesos=fetch(), heartbeat=0.0) as store:
         store.wait_caught_up()
@@ -34,6 +39,9 @@ def test_a_change_of_status_is_small_whatever_the_configuration(tmp_path: Path) 
                 manager.assign(each, f"host-{number % 100}", f"agent-{number % 100}")
             manager.change_states([StateChangeRequest(each, S.RUNNING) for each in ids])
         assert (store.status().pages - empty) * 4096 / _TASKS <= 600  # three events each
+        with store.begin() as connection:
+            for name in subscribers:
+                Events(store).add_subscriber(connection, name)
         before = store.status().bytes_appended
         some = ids[:: _TASKS // 50]
         for each in some:

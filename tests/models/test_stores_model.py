@@ -1,4 +1,7 @@
-"""Every store beside a plain Python model: random operations, with failovers in between."""
+"""Every store beside a plain Python model: random operations, with failovers in between.
+
+What the stores tell of it is put together by somebody who hears nothing else, and is the same.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 import pytest
 import recount
+from audience import Audience
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -15,6 +19,7 @@ from memory_stores import MemoryEnsemble
 from samples import S, config, full_config, update
 
 from aurora_store.errors import LeadershipLost, NotLeader
+from aurora_store.events import Events
 from aurora_store.models import (
     ACTIVE_STATES,
     TRANSITIONS,
@@ -128,6 +133,7 @@ class StoresBesideModel(RuleBasedStateMachine):
         self.locks: dict[JobKey, Lock] = {}
         self.framework: str | None = None
         self.updates: dict[Any, Any] = {}
+        self.audience = Audience()
 
     def teardown(self) -> None:
         self.stack.close()
@@ -138,8 +144,13 @@ class StoresBesideModel(RuleBasedStateMachine):
         self.replicas[0].lead()
         with self.replicas[0].begin() as connection:
             create_schema(connection)
+            Events(self.replicas[0]).add_subscriber(connection, "audience")
 
     # ---- replicas ----
+
+    @rule()
+    def forget_what_was_heard(self) -> None:
+        Events(self.replicas[0]).save("audience", self.audience.cursor)
 
     @rule()
     def fail_over(self) -> None:
@@ -414,6 +425,27 @@ class StoresBesideModel(RuleBasedStateMachine):
             assert details.summary.status == (happened[-1].status if happened else None)
             assert details.summary.created_ms == (happened[0].time_ms if happened else 0)
             assert details.summary.modified_ms == max(times, default=0)
+        self.listen(stores)
+
+    def listen(self, stores: Stores) -> None:
+        """The difference between the state of before and this one was told, and no more."""
+        heard = self.audience
+        heard.hear(Events(self.replicas[0]).read(stores.connection, after=heard.cursor))
+        assert heard.tasks == {each.id: each.status for each in self.tasks.values()}
+        assert heard.updates == {
+            key: happened[-1].status for key, (_, happened, _) in self.updates.items() if happened
+        }
+        assert heard.instances == {
+            key: [(each.instance, each.action) for each in instances]
+            for key, (_, _, instances) in self.updates.items()
+            if instances
+        }
+        assert heard.cron_jobs == self.crons.keys()
+        assert heard.quotas == self.quotas.keys()
+        assert heard.agents == {
+            each.agent_id: (each.host, each.mode) for each in self.attributes.values()
+        }
+        assert heard.maintenance == self.maintenance.keys()
 
 
 StoresBesideModel.TestCase.settings = settings(
