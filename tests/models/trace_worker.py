@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from aurora_store import Store
 from aurora_store.demo import trace
+from aurora_store.events import Event, Events
 from aurora_store.models import (
     JobKey,
     Resources,
@@ -23,6 +26,7 @@ from aurora_store.models import (
 
 S = ScheduleStatus
 _BATCH = 200
+_REPLAYED = "replayed"
 
 _store: Store | None = None
 
@@ -54,20 +58,45 @@ def wait_for(position: int) -> None:
     _opened().wait_for(position)
 
 
-def make_tables() -> None:
+def make_tables() -> int:
     with _opened().begin() as connection:
         create_schema(connection)
+        Events(_opened()).add_subscriber(connection, "audience")
+    return int(_opened().position)
 
 
-def replay(directory: str, first: int, last: int) -> int:
-    """Events `first` to `last` of a trace, many to a transaction; returns the position after it."""
+def subscribe(path: str) -> None:
+    """Has a file keep what is heard, also if this process is killed."""
+    file = Path(path).open("a", buffering=1)  # noqa: SIM115  (as long as the process)
+
+    def handle(events: Sequence[Event]) -> None:
+        for event in events:
+            file.write(json.dumps([event.id, event.topic, event.body]) + "\n")
+
+    Events(_opened()).subscribe("audience", handle)
+
+
+def backlog() -> int:
+    return Events(_opened()).backlog()["audience"]
+
+
+def replay(directory: str, first: int) -> int:
+    """A trace from event `first` on, many to a transaction; returns the position after it."""
     found = trace.read(Path(directory))
-    for begin in range(first, last, _BATCH):
+    for begin in range(first, len(found.events), _BATCH):
         with _opened().begin() as connection:
             stores = Stores(connection)
-            for event in found.events[begin : min(begin + _BATCH, last)]:
+            some = found.events[begin : begin + _BATCH]
+            for event in some:
                 _apply(stores, event, found)
+            stores.scheduler.save_metadata({_REPLAYED: str(begin + len(some))})
     return int(_opened().position)
+
+
+def replayed() -> int:
+    """How many events of the trace are in the database."""
+    with _opened().read() as connection:
+        return int(Stores(connection).scheduler.fetch_metadata().get(_REPLAYED, 0))
 
 
 def _apply(stores: Stores, event: trace.Event, found: trace.Trace) -> None:
