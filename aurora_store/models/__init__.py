@@ -13,6 +13,7 @@ docs/model.md has the diagram and the guide to queries.
 from aurora_store.models import changes, tables
 from aurora_store.models.changes import *  # noqa: F403
 from aurora_store.models.manager import (
+    ILLEGAL_TRANSITIONS,
     IllegalDelete,
     InstanceInUse,
     StateChange,
@@ -37,6 +38,7 @@ from aurora_store.models.values import __all__ as _values
 
 __all__ = [
     "Base",
+    "ILLEGAL_TRANSITIONS",
     "IllegalDelete",
     "InstanceInUse",
     "JobUpdateQuery",

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from prometheus_client import Counter
+
 from aurora_store.errors import StoreError
 from aurora_store.models.states import StateChangeResult, may_delete, step
 from aurora_store.models.stores import Stores
@@ -21,9 +23,24 @@ from aurora_store.models.values.config import TaskConfig
 from aurora_store.models.values.enums import ScheduleStatus
 from aurora_store.models.values.tasks import Assignment
 
-__all__ = ["IllegalDelete", "InstanceInUse", "StateChange", "StateChangeRequest", "StateManager"]
+__all__ = [
+    "ILLEGAL_TRANSITIONS",
+    "IllegalDelete",
+    "InstanceInUse",
+    "StateChange",
+    "StateChangeRequest",
+    "StateManager",
+]
 
 _logger = logging.getLogger(__name__)
+
+ILLEGAL_TRANSITIONS: Final = Counter(
+    "aurora_store_illegal_task_transitions",
+    "Changes refused because the status could not follow.",
+    registry=None,
+)
+"""Of this process. `server.registry.register(ILLEGAL_TRANSITIONS)` of a `MonitoringServer` serves
+it."""
 
 _FIND: Final = """SELECT task.task_id, task.id, task.status, task.failures, task.times_partitioned,
   task.instance, task.job_id, task.config_id, is_service, max_task_failures
@@ -121,7 +138,7 @@ class StateManager(BaseStore):
             (THROTTLED), because it ends too often. By default it never does.
     """
 
-    __slots__ = ("_clock", "_scheduler", "_stores", "_throttle", "illegal_transitions")
+    __slots__ = ("_clock", "_scheduler", "_stores", "_throttle")
 
     def __init__(
         self,
@@ -136,8 +153,6 @@ class StateManager(BaseStore):
         self._scheduler = scheduler
         self._clock = clock
         self._throttle = throttle
-        self.illegal_transitions = 0
-        """How many changes were refused because the status could not follow."""
 
     # ---- status ----
 
@@ -192,7 +207,7 @@ class StateManager(BaseStore):
         )
         if todo.result is not StateChangeResult.SUCCESS or task is None:
             if todo.result is not StateChangeResult.NOOP:
-                self.illegal_transitions += 1
+                ILLEGAL_TRANSITIONS.inc()
                 had = before.name if before is not None else "not there"
                 _logger.warning("task %s is %s and cannot be %s", name, had, request.status.name)
             return StateChange(name, todo.result, before, before, todo.kill)

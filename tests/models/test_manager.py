@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 from dataclasses import replace
+from urllib.request import urlopen
 
 import pytest
 import recount
@@ -13,6 +15,7 @@ from samples import JOB, OTHER_JOB, S, config, task, update
 from aurora_store import Store
 from aurora_store.models import (
     ACTIVE_STATES,
+    ILLEGAL_TRANSITIONS,
     TERMINAL_STATES,
     TRANSITIONS,
     IllegalDelete,
@@ -33,12 +36,19 @@ from aurora_store.models import (
     prune,
 )
 from aurora_store.models.pruning import prune_tasks, prune_updates
+from aurora_store.monitoring import MonitoringServer
 
 R = StateChangeResult
 
 
 def managed(stores: Stores, now: int = 5000) -> StateManager:
     return StateManager(stores, scheduler="here", clock=lambda: now)
+
+
+def metric(address: str, name: str) -> float:
+    with urlopen(f"http://{address}/metrics", timeout=30.0) as answer:
+        (value,) = re.findall(rf"^{name} (\S+)$", answer.read().decode(), re.MULTILINE)
+    return float(value)
 
 
 @pytest.mark.parametrize(
@@ -49,15 +59,13 @@ def test_a_status_follows_only_what_it_may(
 ) -> None:
     saved = task("t", before)
     stores.tasks.save([saved])
-    manager = managed(stores)
-    change = manager.change_state("t", after, message="why")
+    change = managed(stores).change_state("t", after, message="why")
     found = stores.tasks.fetch("t")
     if before == after:
         assert (change.result, found) == (R.NOOP, saved)
     elif after not in TRANSITIONS[before]:
         assert change.result in (R.ILLEGAL, R.ILLEGAL_WITH_SIDE_EFFECTS)
         assert found == saved  # nothing was written
-        assert manager.illegal_transitions == 1
     elif after is S.KILLING and before in (S.PENDING, S.THROTTLED):
         assert (change.result, change.after, found) == (R.SUCCESS, None, None)
     else:
@@ -91,6 +99,18 @@ def test_an_illegal_change_says_so_in_the_log(
     with caplog.at_level(logging.WARNING):
         managed(stores).change_state("t", S.RUNNING)
     assert "task t is PENDING and cannot be RUNNING" in caplog.text
+
+
+def test_illegal_changes_are_counted_for_prometheus(libmesos_store: Store, stores: Stores) -> None:
+    name = "aurora_store_illegal_task_transitions_total"
+    with MonitoringServer(libmesos_store) as server:
+        server.registry.register(ILLEGAL_TRANSITIONS)
+        before = metric(server.address, name)
+        stores.tasks.save([task("t", S.PENDING)])
+        for status in (S.RUNNING, S.PENDING, S.ASSIGNED, S.INIT):  # no other, the same, legal, no
+            managed(stores).change_state("t", status)
+        managed(stores).change_state("t", S.RUNNING, expected=S.LOST)
+        assert metric(server.address, name) - before == 2
 
 
 @pytest.mark.parametrize("before", [None, S.FAILED, S.KILLING, S.DRAINING])
