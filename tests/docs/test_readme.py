@@ -24,7 +24,8 @@ _PAGES = [_README, *sorted((_ROOT / "docs").glob("*.md"))]
 _TEXTS = {page.relative_to(_ROOT).as_posix(): page.read_text() for page in _PAGES}
 
 _PYTHON_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
-_SHOWN_OUTPUT = re.compile(r"```python\n(?P<code>.*?)```.*?```text\n(?P<output>.*?)```", re.DOTALL)
+# A block of code with the next block, where that is its output.
+_SHOWN_OUTPUT = re.compile(r"```python\n([^`]*)```[^`]*```text\n([^`]*)```")
 
 
 # Each replica says what it is, and stays until the test closes its standard input.
@@ -85,11 +86,12 @@ def _named_targets(text: str) -> set[str]:
     return set(re.findall(r"^make ([a-z-]+)", _code_of(text), re.MULTILINE))
 
 
-def test_the_first_example_runs_and_prints_what_is_shown() -> None:
-    found = _SHOWN_OUTPUT.search(_TEXTS["README.md"])
-    assert found is not None
+@pytest.mark.parametrize(
+    ("code", "output"), _SHOWN_OUTPUT.findall(_TEXTS["README.md"]), ids=["store", "model"]
+)
+def test_an_example_runs_and_prints_what_is_shown(code: str, output: str) -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", found["code"]],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         timeout=60.0,
@@ -97,7 +99,7 @@ def test_the_first_example_runs_and_prints_what_is_shown() -> None:
         env=_environment(),
     )
     assert ran.stderr == ""
-    assert ran.stdout == found["output"]
+    assert ran.stdout == output
 
 
 def test_three_replicas_with_static_peers_open_as_shown(tmp_path: Path) -> None:
