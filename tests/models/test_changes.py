@@ -411,14 +411,6 @@ def test_the_state_is_told_as_the_tasks_are(stores: Stores) -> None:
 # ---- the revision ----
 
 
-def test_the_revision_makes_the_triggers_as_they_are(stores: Stores) -> None:
-    found = stores.connection.execute(
-        text("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'tell%'")
-    )
-    made = {name: sql for name, sql in found}
-    assert made == tables.CHANGE_TRIGGERS, "write another revision: released ones stay as they are"
-
-
 def test_a_downgrade_ends_the_telling_and_an_upgrade_begins_it_again(
     stores: Stores, told: Told
 ) -> None:
