@@ -167,8 +167,8 @@ def test_our_revisions_make_what_the_models_say_to_the_letter() -> None:
     with empty_database() as connection:
         for metadata in (models.metadata, events.metadata):
             metadata.create_all(connection)
-        for statement in models.tables.CHANGE_TRIGGERS.values():
-            connection.exec_driver_sql(statement)
+        for trigger in models.tables.CHANGE_TRIGGERS.values():
+            connection.execute(text(trigger))
         modelled = objects(connection)
     with empty_database() as connection:
         for revision in schema.revisions:

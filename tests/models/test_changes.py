@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
 from memory_stores import MemoryEnsemble
 from samples import JOB, OTHER_JOB, S, config, task, update
 from sqlalchemy import Connection, text
@@ -16,8 +14,11 @@ from sqlalchemy import update as update_rows
 
 from aurora_store import Store
 from aurora_store.errors import FormatTooNew
+from aurora_store.events import REVISIONS as EVENT_REVISIONS
 from aurora_store.events import Event, Events
+from aurora_store.migrations import Schema
 from aurora_store.models import (
+    REVISIONS,
     Assignment,
     Attribute,
     Change,
@@ -56,7 +57,6 @@ from aurora_store.models import (
     prune_tasks,
     tables,
 )
-from aurora_store.models.versions import model_0002
 
 U = JobUpdateStatus
 LIMIT_S = 30.0
@@ -411,21 +411,16 @@ def test_the_state_is_told_as_the_tasks_are(stores: Stores) -> None:
 # ---- the revision ----
 
 
-def test_the_revision_makes_the_triggers_as_they_are() -> None:
-    assert model_0002.TRIGGERS == tables.CHANGE_TRIGGERS, "a released revision stays as it is"
-
-
-def test_a_downgrade_takes_all_of_it_back_and_nothing_else(stores: Stores, told: Told) -> None:
-    def triggers() -> set[str]:
-        names = "SELECT name FROM sqlite_schema WHERE type = 'trigger'"
-        return set(stores.connection.scalars(text(names)))
-
-    assert triggers() == {*tables.TRIGGERS, *tables.CHANGE_TRIGGERS}
-    with Operations.context(MigrationContext.configure(stores.connection)):
-        model_0002.downgrade()
-        assert triggers() == set(tables.TRIGGERS)
-        stores.tasks.save([task("t")])
-        assert told() == []
-        model_0002.upgrade()
+def test_a_downgrade_ends_the_telling_and_an_upgrade_begins_it_again(
+    stores: Stores, told: Told
+) -> None:
+    schema = Schema(REVISIONS, EVENT_REVISIONS)
+    stores.tasks.save([task("t")])
+    assert told() == [TaskChanged("t", JOB, 0, None, S.PENDING, None)]
+    schema.downgrade(stores.connection, "model_0001")
+    StateManager(stores).assign("t", "host-1", "agent-1")
+    assert told() == []
+    schema.release(stores.connection)
+    schema.upgrade(stores.connection)
     stores.tasks.delete(["t"])
-    assert told() == [TaskDeleted("t", JOB, 0, S.PENDING, None)]
+    assert told() == [TaskDeleted("t", JOB, 0, S.ASSIGNED, "host-1")]
