@@ -76,24 +76,25 @@ class Decoded(Sequence[Value], Generic[Value]):
             to whoever looks first.
     """
 
-    __slots__ = ("_text", "_type", "_values")
+    __slots__ = ("_content", "_type")
 
     def __init__(self, kind: type[Value], text: str) -> None:
         self._type = kind
-        self._text = text
-        self._values: tuple[Value, ...] | None = None
+        # The text, then the values: one field, as threads may look for the first time together.
+        self._content: str | tuple[Value, ...] = text
 
     @property
     def _all(self) -> tuple[Value, ...]:
-        if self._values is None:
-            columns = json.loads(self._text)
+        content = self._content
+        if isinstance(content, str):
+            columns = json.loads(content)
             values = tuple(map(object.__new__, [self._type] * len(columns[0])))
             slots = _slots(self._type)  # type: ignore[arg-type]  # types are hashable
             for (put, read), column in zip(slots, columns, strict=True):
                 plain = column if read is _as_it_is else map(read, column)
                 deque(map(put, values, plain), maxlen=0)
-            self._values, self._text = values, ""
-        return self._values
+            content = self._content = values
+        return content
 
     def __len__(self) -> int:
         return len(self._all)
