@@ -79,7 +79,7 @@ def position_at(
         raise NotYetInLog(f"position {at} is not in {source.name} yet: the newest one is {newest}")
     if at < source.beginning:
         raise LogTruncated(
-            f"position {Position(at)} is before the history kept: {source.name} begins at position"
+            f"position {at} is before the history kept: {source.name} begins at position"
             f" {source.beginning}"
         )
     return Position(at)
@@ -112,7 +112,7 @@ def _damaged(source: Source) -> Corrupt:
     if source.ending < 0:
         return Corrupt(f"{source.name} cannot be read: {source.damage}")
     return Corrupt(
-        f"{source.name} can be read up to position {Position(source.ending)}, and it cannot be told"
+        f"{source.name} can be read up to position {source.ending}, and it cannot be told"
         f" what comes behind: {source.damage}",
         hint=f"name a position up to {source.ending}, or the directory of another replica",
     )

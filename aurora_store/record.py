@@ -127,7 +127,7 @@ def read_record(data: bytes, *, position: int | None = None) -> Record:
     record = ffi.new("aur_record *")
     _, outcome = call(lib.aur_record_header, data, len(data), record)
     if outcome.status != lib.AUR_OK:
-        fail(outcome, "" if position is None else f"position {position:010d}: ")
+        fail(outcome, "" if position is None else f"position {position}: ")
     return Record(
         kind=Kind(record.kind),
         epoch=record.epoch,

@@ -106,12 +106,12 @@ def take(store: Store, native: Any, *, timeout: float, progress: ProgressReport 
             return next(each for each in list_snapshots(store) if each.position >= begin)
         if now.writing < begin:
             reason = now.given_up or status.reason or "another one was begun"
-            raise SnapshotAbandoned(f"the snapshot begun at {Position(begin)} ended: {reason}")
+            raise SnapshotAbandoned(f"the snapshot begun at {begin} ended: {reason}")
         if status.state in (State.FAILED, State.CLOSED):
             raise StoreClosed(f"the store ended during a snapshot: {status.reason}")
         if time.monotonic() >= deadline:
             raise WaitTimeout(
-                f"the snapshot begun at {Position(begin)} is not complete after {timeout:g} s:"
+                f"the snapshot begun at {begin} is not complete after {timeout:g} s:"
                 f" {now.writing_pages_done} of {now.writing_pages} pages; it goes on"
             )
         if progress is not None:
@@ -131,9 +131,7 @@ def list_snapshots(store: Store) -> list[Snapshot]:
             break
         record = read_record(entries[0].data) if entries else None
         if record is None or record.kind is not Kind.SNAPSHOT_BEGIN:
-            raise Corrupt(
-                f"position {Position(position)} of the log should begin a snapshot, and does not"
-            )
+            raise Corrupt(f"position {position} of the log should begin a snapshot, and does not")
         found.append(
             Snapshot(
                 position=Position(position),
@@ -160,7 +158,7 @@ def verify(
         return call(lib.aur_store_verify_snapshot, native, position, timeout, check, done)[1]
 
     outcome = run() if progress is None else _reporting(run, progress, done, check)
-    doing = f"verify the snapshot at {Position(position)}"
+    doing = f"verify the snapshot at {position}"
     if outcome.status == lib.AUR_MISSING:
         raise NoSuchSnapshot(f"cannot {doing}: {outcome.reason}")
     if outcome.status == lib.AUR_END:
@@ -196,7 +194,7 @@ def _reporting(
 def truncate(native: Any, to: int) -> Position:
     """Of `Store.truncate`."""
     _, outcome = call(lib.aur_store_truncate, native, to)
-    message = f"cannot truncate the log to {Position(to)}: {outcome.reason}"
+    message = f"cannot truncate the log to {to}: {outcome.reason}"
     if outcome.status == lib.AUR_NONE:
         raise NotLeader(message, hint="ask the leader")
     if outcome.status == lib.AUR_FAILED:

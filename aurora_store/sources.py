@@ -123,9 +123,9 @@ class DirectorySource:
 
     def _missing(self, due: int, found: Action | None) -> Corrupt:
         until = found.position if found is not None else due
-        which = f"position {Position(due)} is"
+        which = f"position {due} is"
         if until > due + 1:
-            which = f"positions {Position(due)} to {Position(until - 1)} are"
+            which = f"positions {due} to {until - 1} are"
         damages = self.replica.damages
         why = f": {damages[0]}" if damages else ""
         return Corrupt(

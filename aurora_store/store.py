@@ -528,7 +528,7 @@ class Store:
         """
         _, outcome = call(lib.aur_store_wait_position, self._native, position, timeout)
         if outcome.status != lib.AUR_OK:
-            self._fail(outcome, f"reach position {Position(position)}", WaitTimeout)
+            self._fail(outcome, f"reach position {position}", WaitTimeout)
 
     def wait_state_change(self, state: State, *, timeout: float = 30.0) -> State:
         """Waits while the state is `state`, up to `timeout` seconds. Returns the state then."""

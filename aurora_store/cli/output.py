@@ -38,7 +38,8 @@ def print_table(
 ) -> None:
     """Print rows on stdout: a table on a terminal, else tab separated with the same headers.
 
-    Tab separated rows are printed as they come, so there may be any number of them.
+    On a terminal numbers are on the right of a column that holds nothing else. Tab separated rows
+    are printed as they come, so there may be any number of them.
 
     Args:
         whole: headers of columns that are never folded to make the table fit.
@@ -67,10 +68,14 @@ def draw_table(
     headers: Sequence[str], rows: Iterable[Sequence[str]], *, whole: Collection[str] = ()
 ) -> Table:
     """The table that a terminal shows; see `print_table`."""
-    from rich.table import Column, Table
+    from rich.table import Table
     from rich.text import Text
 
-    table = Table(*(Column(header, no_wrap=header in whole) for header in headers))
+    rows = list(rows)
+    table = Table()
+    for number, header in enumerate(headers):
+        numeric = all(row[number].isdigit() or not row[number] for row in rows)
+        table.add_column(header, no_wrap=header in whole, justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(Text(cell, overflow="fold") for cell in row))
     return table

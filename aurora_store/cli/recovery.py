@@ -63,7 +63,7 @@ def stage(source: str, directory: Path, as_json: bool) -> None:
     \b
     Examples:
       aurora-store recovery stage /backup/before-upgrade.db --directory /var/lib/scheduler/log
-      aurora-store recovery stage 0000012345 --directory /var/lib/scheduler/log
+      aurora-store recovery stage 12345 --directory /var/lib/scheduler/log
       aurora-store recovery stage 2026-11-24T14:05Z --directory /var/lib/scheduler/log
       aurora-store recovery stage /mnt/rescued/log --directory /var/lib/scheduler/log
     """

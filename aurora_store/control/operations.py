@@ -12,7 +12,6 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from aurora_store.errors import NoSuchSnapshot, NotLeader, TruncationRefused
-from aurora_store.log import Position
 from aurora_store.maintenance import (
     HistoryPolicy,
     TruncationPlan,
@@ -135,7 +134,7 @@ def truncate_execute(store: Store, arguments: Arguments, progress: Progress) -> 
     plan = plan_truncation(store, _history(arguments))
     if plan.to != arguments["to"]:
         raise TruncationRefused(
-            f"the log would begin at {plan.to} by now, instead of {Position(arguments['to'])}",
+            f"the log would begin at {plan.to} by now, instead of {arguments['to']}",
             hint="plan again",
         )
     execute_truncation(store, plan, progress=progress)

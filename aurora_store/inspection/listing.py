@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from aurora_store.errors import Corrupt, ForeignEntry, FormatTooNew
-from aurora_store.log import Position
 from aurora_store.log.files import Action
 from aurora_store.log.files import Kind as ActionKind
 from aurora_store.record import Kind, Record, count_changed_pages, leader_of, read_record
@@ -60,7 +59,7 @@ def row_of(action: Action) -> Row:
     """The row of a position; a record that cannot be read makes one as well."""
     position, learned, data = action.position, action.learned, action.data
     if action.kind is not ActionKind.APPEND:
-        note = "" if action.truncate_to is None else f"before {Position(action.truncate_to)}"
+        note = "" if action.truncate_to is None else f"before {action.truncate_to}"
         return Row(position, action.kind.value, learned, 0, note=note)
     try:
         record = read_record(data)

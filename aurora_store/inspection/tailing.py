@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 
 from aurora_store.inspection.listing import Row, row_of
-from aurora_store.log import Position
 from aurora_store.log.files import ReplicaDirectory
 
 _PATIENCE_S = 2.0
@@ -63,5 +62,5 @@ def tail(replica: ReplicaDirectory, first: int, *, seconds: float | None) -> Ite
 def _missing(first: int, last: int) -> Row:
     note = "this replica lacks it"
     if last > first:
-        note = f"up to {Position(last)}: this replica lacks them"
+        note = f"up to {last}: this replica lacks them"
     return Row(first, MISSING, False, 0, note=note)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aurora_store.inspection.listing import DAMAGED, FOREIGN, TOO_NEW, Row, row_of
-from aurora_store.log import Position
 from aurora_store.log.files import Action, Damage, Progress, ReplicaDirectory, ReplicaState
 from aurora_store.log.files import Kind as ActionKind
 from aurora_store.record import Kind, Record
@@ -22,7 +21,7 @@ class Finding:
     what: str
 
     def __str__(self) -> str:
-        return f"position {Position(self.position)}: {self.what}"
+        return f"position {self.position}: {self.what}"
 
 
 @dataclass(slots=True)

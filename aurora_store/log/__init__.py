@@ -9,7 +9,7 @@ A log of one replica, in this process, with no server anywhere::
         first = log.append(b"one")
         last = log.append(b"two")
         for entry in log.stream():
-            print(int(entry.position), entry.data)
+            print(entry.position, entry.data)
         follower = log.stream(from_=last, follow=True)
         print(follower.next(timeout=5.0).data)
         log.truncate(last)

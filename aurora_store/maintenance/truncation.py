@@ -124,5 +124,5 @@ def _why(policy: HistoryPolicy, kept: Sequence[Snapshot], *, all_stays: bool, go
             f"all stays: {wanted} are to stay, and the log holds {len(kept)}, the oldest of"
             f" {kept[-1].time:%Y-%m-%d %H:%M:%S} UTC"
         )
-    oldest = f"{wanted} are to stay, the oldest of them at {Position(kept[-1].position)}"
+    oldest = f"{wanted} are to stay, the oldest of them at {kept[-1].position}"
     return oldest if goes else f"all stays: {oldest}, where the log begins"

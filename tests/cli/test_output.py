@@ -58,6 +58,16 @@ def test_table_on_a_terminal_is_drawn() -> None:
     assert "│ 1 │ 2 │" in on_a_terminal(TABLE)
 
 
+def test_numbers_are_on_the_right_of_their_column_on_a_terminal() -> None:
+    drawn = on_a_terminal(
+        "from aurora_store.cli.output import print_table;"
+        " print_table('pnv', [('7', 'a', '1'), ('12345', 'bcd', 'x'), ('', '12', '2')])"
+    )
+    assert "│     7 │ a   │ 1 │" in drawn
+    assert "│ 12345 │ bcd │ x │" in drawn
+    assert "│       │ 12  │ 2 │" in drawn
+
+
 def test_progress_in_a_pipe_is_a_plain_line() -> None:
     shown = in_a_pipe(PROGRESS)
     assert (shown.stdout, shown.stderr) == ("", "Copying\n")

@@ -155,7 +155,7 @@ def _flip_a_bit(log: Path) -> None:
 def test_a_bad_deploy_wrote_garbage(machines: Machines) -> None:
     machines.replicas[1].call("script", statements=GARBAGE)
     listed, _, diff, *_ = machines.run(commands("A bad deploy wrote garbage"), 1)
-    assert "0000000003" in listed.stdout
+    assert "\n3\tbatch\t" in listed.stdout
     assert "GARBAGE" in diff.stdout and "KILLED" in diff.stdout
     assert machines.agree(TASKS, 1) == [["a", "RUNNING"], ["b", "LOST"], ["c", "RUNNING"]]
     assert machines.replicas[1].call("status")["state"] == "leading"

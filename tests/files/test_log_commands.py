@@ -189,7 +189,7 @@ def test_verify_tells_anothers_log_by_its_first_position(log: Worker, tmp_path: 
     assert report["damages"] == []
     ran = _run("verify", tmp_path / "log", code=3)
     assert "this is the log of another application: none of its 3 entries" in ran.stderr
-    assert "the first one is at position 0000000001" in ran.stderr
+    assert "the first one is at position 1" in ran.stderr
 
 
 def test_verify_names_the_foreign_entry_in_a_stores_log(few: Path, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_verify_names_the_foreign_entry_in_a_stores_log(few: Path, tmp_path: Pat
     assert not report["foreign_log"]
     assert [each["position"] for each in report["foreign"]["listed"]] == [6]
     assert report["order"]["count"] == 0
-    assert "Error: position 0000000006: " in _run("verify", mixed, code=3).stderr
+    assert "Error: position 6: " in _run("verify", mixed, code=3).stderr
     assert _json("list", mixed, "--kind", "foreign")["entries"][0]["position"] == 6
 
 
@@ -349,7 +349,7 @@ def test_stat_tells_the_tables_of_a_log_that_begins_with_a_snapshot(snapshotted:
 def test_stat_cannot_tell_tables_of_a_damaged_log(copy: Path) -> None:
     min(copy.glob("*.ldb")).unlink()
     ran = _run("stat", copy, "--tables", code=3)
-    assert "Error: positions 0000000000 to 0" in ran.stderr
+    assert "Error: positions 0 to " in ran.stderr
     _run("stat", copy)
 
 

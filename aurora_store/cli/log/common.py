@@ -71,19 +71,17 @@ def reading(progress: Progress) -> Callable[[int, int], None]:
 
 def cells(row: Row) -> tuple[str, ...]:
     """A row under `HEADERS`."""
-    from aurora_store.log import Position
-
     record = row.record
     note = row.note if row.learned else f"not agreed yet{'; ' if row.note else ''}{row.note}"
     if row.kind == "missing":
         note = row.note
     if record is None:
-        return (str(Position(row.position)), row.kind, "", "", "", "", str(row.bytes), "", note)
+        return (str(row.position), row.kind, "", "", "", "", str(row.bytes), "", note)
     versions = f"{record.first_version}"
     if record.last_version != record.first_version:
         versions += f"-{record.last_version}"
     return (
-        str(Position(row.position)),
+        str(row.position),
         row.kind,
         str(record.epoch),
         versions,

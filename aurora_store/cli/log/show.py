@@ -95,23 +95,22 @@ def show(directory: Path, position: int, limit: int, as_json: bool) -> None:
 
 def _action(replica: Any, position: int) -> Action:
     from aurora_store.errors import Corrupt, LogTruncated, NotYetInLog
-    from aurora_store.log import Position
 
     for action in replica.entries(position, position):
         return action  # type: ignore[no-any-return]
     if replica.damages:
         raise Corrupt(
-            f"position {Position(position)} cannot be read in {replica.path}: {replica.damages[0]}",
+            f"position {position} cannot be read in {replica.path}: {replica.damages[0]}",
             hint="the directory of another replica",
         )
     beginning = replica.state().begin
     if position < beginning:
         raise LogTruncated(
-            f"position {Position(position)} is before the history kept: the log in {replica.path}"
-            f" begins at position {Position(beginning)}"
+            f"position {position} is before the history kept: the log in {replica.path}"
+            f" begins at position {beginning}"
         )
     raise NotYetInLog(
-        f"there is nothing at position {Position(position)} in {replica.path}",
+        f"there is nothing at position {position} in {replica.path}",
         hint=f"aurora-store log list {replica.path}",
     )
 
@@ -131,11 +130,10 @@ def _print_action(action: Action, as_json: bool) -> None:
 
 
 def _header(action: Action, record: Record) -> dict[str, Any]:
-    from aurora_store.log import Position
     from aurora_store.record import Kind, leader_of
 
     header: dict[str, Any] = {
-        "position": Position(action.position),
+        "position": action.position,
         "kind": record.kind.label,
         "learned": action.learned,
         "bytes": len(action.data),

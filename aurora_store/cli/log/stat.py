@@ -81,7 +81,6 @@ def stat(directory: Path, tables: bool, plot: Path | None, as_json: bool) -> Non
 
 def _print(statistics: Statistics, by_table: Mapping[str, int] | None) -> None:
     from aurora_store.inspection.plot import bars
-    from aurora_store.log import Position
     from aurora_store.record import time_of
 
     total = statistics.bytes.total()
@@ -103,7 +102,7 @@ def _print(statistics: Statistics, by_table: Mapping[str, int] | None) -> None:
         ("biggest batches", "bytes", "pages", "transactions", "time"),
         [
             (
-                str(Position(large.position)),
+                str(large.position),
                 str(large.bytes),
                 str(large.pages),
                 str(large.transactions),
