@@ -1,68 +1,28 @@
 """The command line: one command, ``aurora-store``, one module per group of subcommands.
 
-A group is a click group in a module of its own, added to `main` below. What every command gets from
-here: errors as one text or one JSON object on stderr with the exit code of their class (`errors`),
-tables and progress that suit a terminal or a pipe (`output`).
+A group is a click group in a module of its own, added to the command in `commands`. What every
+command gets from here: errors as one text or one JSON object on stderr with the exit code of their
+class (`errors`), tables and progress that suit a terminal or a pipe (`output`).
 """
 
 from __future__ import annotations
 
-from importlib import metadata
-
-import click
-
-from aurora_store.cli.backup import backup
-from aurora_store.cli.demo import demo
-from aurora_store.cli.demo_framework import demo_framework
-from aurora_store.cli.dev import dev
-from aurora_store.cli.errors import RenderingGroup
-from aurora_store.cli.lead import lead
-from aurora_store.cli.libmesos import libmesos
-from aurora_store.cli.log import log
-from aurora_store.cli.recovery import recovery
-from aurora_store.cli.snapshot import snapshot
-from aurora_store.cli.sql import sql
-from aurora_store.cli.status import status
-from aurora_store.cli.truncate import truncate
+import sys
 
 
-def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
-    if not wanted or ctx.resilient_parsing:
-        return
-    try:
-        version = metadata.version("aurora-store")
-    except metadata.PackageNotFoundError:
-        version = "unknown (not installed)"
-    click.echo(f"aurora-store {version}")
-    ctx.exit()
-
-
-@click.group(cls=RenderingGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_version,
-    help="Show the version and exit.",
-)
 def main() -> None:
-    """A SQL store whose transaction log is the Mesos replicated log.
+    """Runs ``aurora-store`` with the arguments of the process, and ends the process."""
+    try:
+        # Late: importing takes a tenth of a second, in which Ctrl-C is an interrupt as well.
+        from aurora_store.cli.commands import main as command
 
-    Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage,
-    130 interrupted; each kind of error has one of its own, and a code you do not know is a failure.
-    """
+        command(prog_name="aurora-store")
+    except KeyboardInterrupt:
+        print(_INTERRUPTED_JSON if "--json" in sys.argv else _INTERRUPTED, file=sys.stderr)
+        sys.exit(130)
 
 
-main.add_command(backup)
-main.add_command(demo)
-main.add_command(demo_framework)
-main.add_command(dev)
-main.add_command(lead)
-main.add_command(libmesos)
-main.add_command(log)
-main.add_command(recovery)
-main.add_command(snapshot)
-main.add_command(sql)
-main.add_command(status)
-main.add_command(truncate)
+_INTERRUPTED = "Error: interrupted"  # as `errors` says it, which may not be imported yet
+_INTERRUPTED_JSON = (
+    '{"type": "error", "code": 130, "name": "Interrupted", "message": "interrupted", "hint": null}'
+)

@@ -2,4 +2,4 @@
 
 from aurora_store.cli import main
 
-main(prog_name="aurora-store")
+main()

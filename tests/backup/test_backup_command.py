@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from harness import Worker
 
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 
 
 def run(*arguments: str | Path) -> Result:

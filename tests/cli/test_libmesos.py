@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 
 
 def test_info_tells_which_library_is_used_and_why(runner: CliRunner, libmesos_path: Path) -> None:

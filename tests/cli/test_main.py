@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -43,8 +46,37 @@ def test_no_command_is_wrong_usage(runner: CliRunner) -> None:
 def test_help_loads_neither_rich_nor_the_registry_client() -> None:
     program = (
         "import sys\n"
-        "from aurora_store.cli import main\n"
+        "from aurora_store.cli.commands import main\n"
         "main(['--help'], standalone_mode=False)\n"
         "assert not {'rich', 'pypi_simple', 'elftools', 'requests'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+@pytest.fixture
+def interrupted_while_importing(tmp_path: Path) -> dict[str, str]:
+    """An environment in which Ctrl-C comes while the command line still imports click."""
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+
+
+@pytest.mark.parametrize(
+    "start", [["-m", "aurora_store.cli"], ["-c", "from aurora_store.cli import main; main()"]]
+)
+def test_an_interrupt_while_python_still_imports_is_an_interrupt(
+    interrupted_while_importing: dict[str, str], start: list[str]
+) -> None:
+    command = [sys.executable, *start, "log", "tail", "somewhere"]
+    for arguments in ([], ["--json"]):
+        ran = subprocess.run(
+            [*command, *arguments],
+            env=interrupted_while_importing,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode, ran.stdout) == (130, ""), ran.stderr
+        if arguments:
+            assert json.loads(ran.stderr)["name"] == "Interrupted"
+        else:
+            assert ran.stderr == "Error: interrupted\n"

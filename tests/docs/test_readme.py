@@ -15,7 +15,7 @@ import pytest
 from harness import free_ports
 
 from aurora_store import Store, errors
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 from aurora_store.libmesos import fetch
 
 _ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from directories import batch, fingerprint, flip, make_database, newest, spawn_log, spawn_store
 from harness import Worker
 
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 from aurora_store.cli.log.list import KINDS
 from aurora_store.inspection.listing import row_of
 from aurora_store.libmesos import fetch

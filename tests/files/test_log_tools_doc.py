@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from directories import flip, spawn_store
 
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 
 _DOC = Path(__file__).parents[2] / "docs" / "log-tools.md"
 _TEXT = _DOC.read_text()

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from harness import Worker, spawn
 from upkept import Upkept
 
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 from aurora_store.libmesos import fetch
 
 _WORKER = Path(__file__).with_name("upkeep_worker.py")

@@ -26,7 +26,7 @@ from harness import free_ports
 from monitored import NAMES, Monitored
 from zookeeper_server import running_zookeeper
 
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 from aurora_store.cli.status import _Elected, _rows
 from aurora_store.monitoring import Look, Overview, Replica, look_at
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from harness import Worker, free_ports
 from stores import Cluster, spawn_store
 
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 from aurora_store.libmesos import fetch
 
 

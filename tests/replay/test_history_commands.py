@@ -25,7 +25,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from aurora_store import Store
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 from aurora_store.log import Log
 from aurora_store.log.files import ReplicaDirectory
 from aurora_store.record import read_record

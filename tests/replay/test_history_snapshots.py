@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from aurora_store import Store
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 from aurora_store.errors import LogTruncated
 from aurora_store.history import first_to_read, replay_to
 from aurora_store.log.files import ReplicaDirectory

@@ -11,7 +11,7 @@ from typing import Any
 from click.testing import CliRunner
 from harness import Worker, free_ports, spawn
 
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 from aurora_store.libmesos import fetch
 
 _WORKER = Path(__file__).parents[1] / "store_worker.py"
