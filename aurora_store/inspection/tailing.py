@@ -21,15 +21,17 @@ def tail(replica: ReplicaDirectory, first: int, *, seconds: float | None) -> Ite
     a later one has been there for two seconds, a row says so and it is passed over.
 
     Args:
-        seconds: ends after so many; ``None``: never.
+        seconds: ends after so many; ``None``: never; 0: nothing is waited for.
 
     Yields:
-        Rows, and ``None`` whenever there is nothing new for now.
+        Rows, and ``None`` whenever there is nothing new for now, several times a second.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     held_since: float | None = None
     while True:
-        overdue = held_since is not None and time.monotonic() - held_since > _PATIENCE_S
+        overdue = seconds == 0 or (
+            held_since is not None and time.monotonic() - held_since > _PATIENCE_S
+        )
         held: list[Row] = []
         due, held_up = first, False
         for action in replica.entries(first):
@@ -57,6 +59,7 @@ def tail(replica: ReplicaDirectory, first: int, *, seconds: float | None) -> Ite
             if held_since is not None and now - held_since > _PATIENCE_S:
                 break
             time.sleep(_INTERVAL_S)
+            yield None
 
 
 def _missing(first: int, last: int) -> Row:

@@ -121,7 +121,7 @@ def test_list_shows_a_range_a_kind_and_a_number_of_rows(few: Path) -> None:
 def test_list_goes_past_damage_and_says_so(copy: Path) -> None:
     table = newest(copy, "*.ldb")
     flip(table, 100_000)
-    ran = _run("list", copy, "--limit", 0)
+    ran = _run("list", copy, "--limit", 0, code=3)
     assert len(ran.stdout.splitlines()) > 1990
     assert f"1 damages were passed over; the first one is {table.name} at byte" in ran.stderr
 
@@ -350,7 +350,7 @@ def test_stat_cannot_tell_tables_of_a_damaged_log(copy: Path) -> None:
     min(copy.glob("*.ldb")).unlink()
     ran = _run("stat", copy, "--tables", code=3)
     assert "Error: positions 0 to " in ran.stderr
-    _run("stat", copy)
+    _run("stat", copy, code=3)
 
 
 def test_stat_draws_a_plot(few: Path, tmp_path: Path) -> None:
@@ -420,6 +420,31 @@ def test_tail_ends_when_its_time_is_over(few: Path) -> None:
         lines, _ = following.communicate(timeout=30.0)
     assert following.returncode == 0
     assert len(lines.splitlines()) == 10
+
+
+@pytest.mark.parametrize("lines", [3, 2000], ids=["before what is shown", "among it"])
+def test_tail_says_what_is_damaged_and_shows_the_rest(copy: Path, lines: int) -> None:
+    table = min(copy.glob("*.ldb"))
+    flip(table, 100_000)
+    ran = _run("tail", copy, "--lines", lines, "--json", code=3)
+    assert ran.stderr.count(f"the first one is {table.name} at byte") == 1
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert rows[-1]["position"] == ReplicaDirectory.read(copy).last_position()
+    assert ("missing" in {row["kind"] for row in rows}) == (lines == 2000)
+
+
+def test_tail_says_that_an_old_position_is_damaged_while_it_follows(
+    workers: ExitStack, copy: Path
+) -> None:
+    """Whoever follows for days must not learn it at the end."""
+    flip(min(copy.glob("*.ldb")), 100_000)
+    with _follow(copy, "--lines", "1") as following:
+        assert following.stdout is not None and following.stderr is not None
+        json.loads(following.stdout.readline())
+        assert "damages were passed over" in following.stderr.readline()
+        following.send_signal(signal.SIGINT)
+        _, errors = following.communicate(timeout=30.0)
+        assert (following.returncode, errors) == (3, "")
 
 
 def test_tail_passes_over_what_the_replica_lacks_and_says_so(copy: Path) -> None:

@@ -24,6 +24,9 @@ directory_argument = click.argument(
 )
 """The directory of a replica; it arrives as ``directory``."""
 
+DAMAGE_FOUND = 3
+"""The exit code of a command that came across damage, and went on."""
+
 READING = {"read": "Reading the log"}
 """The step that `reading` reports."""
 
@@ -111,8 +114,8 @@ def ranges(found: Iterable[tuple[int, int]]) -> str:
     return ", ".join(texts) or "none"
 
 
-def warn_of_damage(replica: ReplicaDirectory) -> None:
-    """Says on stderr that what was printed is not all there is."""
+def warn_of_damage(replica: ReplicaDirectory) -> bool:
+    """Says on stderr that what was printed is not all there is; returns whether it is so."""
     if replica.damages:
         click.echo(
             f"Warning: {len(replica.damages)} damages were passed over; the first one is"
@@ -120,6 +123,7 @@ def warn_of_damage(replica: ReplicaDirectory) -> None:
             f" {replica.path}",
             err=True,
         )
+    return bool(replica.damages)
 
 
 def damage_json(damage: Damage) -> dict[str, object]:

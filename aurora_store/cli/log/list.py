@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aurora_store.cli.log.common import (
+    DAMAGE_FOUND,
     POSITION,
     READING,
     directory_argument,
@@ -101,4 +102,5 @@ def list_entries(
         print_json({"entries": listed, "next": following[0] if following else None})
     elif following:
         click.echo(f"There are more: --from {following[0]}, or --limit 0 for all", err=True)
-    warn_of_damage(replica)
+    if warn_of_damage(replica):
+        raise click.exceptions.Exit(DAMAGE_FOUND)

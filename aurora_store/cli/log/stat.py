@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aurora_store.cli.log.common import READING, directory_argument, reading, warn_of_damage
+from aurora_store.cli.log.common import (
+    DAMAGE_FOUND,
+    READING,
+    directory_argument,
+    reading,
+    warn_of_damage,
+)
 from aurora_store.cli.output import json_option, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
@@ -76,7 +82,8 @@ def stat(directory: Path, tables: bool, plot: Path | None, as_json: bool) -> Non
         _print(statistics, by_table)
         if plot is not None:
             click.echo(f"The plot is in {plot}", err=True)
-    warn_of_damage(replica)
+    if warn_of_damage(replica):
+        raise click.exceptions.Exit(DAMAGE_FOUND)
 
 
 def _print(statistics: Statistics, by_table: Mapping[str, int] | None) -> None:

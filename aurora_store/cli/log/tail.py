@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from aurora_store.cli.log.common import (
+    DAMAGE_FOUND,
     HEADERS,
     cells,
     directory_argument,
@@ -15,6 +18,8 @@ from aurora_store.cli.log.common import (
     warn_of_damage,
 )
 from aurora_store.cli.output import print_json
+
+_OLDER_AT_A_TIME = 2000  # positions in a pause: some tens of milliseconds
 
 
 @click.command()
@@ -40,6 +45,9 @@ def tail(directory: Path, lines: int, follow: bool, seconds: float | None, as_js
     Works on the directory of a replica that runs, without asking its process, and shows what that
     replica knows to be agreed: on a standby the last entry shows up with the next one.
 
+    What is older is read afterwards, or while nothing is new, for its damage alone. Exit code: 3
+    damage was found.
+
     \b
     Examples:
       aurora-store log tail /var/lib/scheduler/store
@@ -53,23 +61,36 @@ def tail(directory: Path, lines: int, follow: bool, seconds: float | None, as_js
     replica = ReplicaDirectory.read(directory)
     first = max(replica.last_position() + 1 - lines, 0)
     limit = seconds if follow else 0.0
-    shown = ([] if row is None else [row] for row in rows_of(replica, first, seconds=limit))
+    rows = rows_of(replica, first, seconds=limit)
+    older = replica.entries(0, first - 1)
+    warned = False
     try:
-        if as_json:
-            for rows in shown:
-                for row in rows:
-                    print_json(row.as_json())
-                sys.stdout.flush()
-        elif follow:
-            # No table: its columns would be known at the end only.
-            click.echo("\t".join(HEADERS))
-            for rows in shown:
-                for row in rows:
-                    click.echo("\t".join(cells(row)))
-                sys.stdout.flush()
+        if not (follow or as_json):
+            print_rows(row for row in rows if row is not None)
         else:
-            print_rows(row for rows in shown for row in rows)
+            if not as_json:
+                # No table: its columns would be known at the end only.
+                click.echo("\t".join(HEADERS))
+            for row in rows:
+                if row is None:
+                    sys.stdout.flush()
+                    _read(itertools.islice(older, _OLDER_AT_A_TIME))
+                    if replica.damages and not warned:
+                        warned = True  # first: an interrupt may come with the warning
+                        warn_of_damage(replica)
+                elif as_json:
+                    print_json(row.as_json())
+                else:
+                    click.echo("\t".join(cells(row)))
+        if not follow:
+            _read(older)
     except KeyboardInterrupt:
         if not follow:
             raise
-    warn_of_damage(replica)
+    if warned or warn_of_damage(replica):
+        raise click.exceptions.Exit(DAMAGE_FOUND)
+
+
+def _read(actions: Iterable[object]) -> None:
+    for _ in actions:
+        pass

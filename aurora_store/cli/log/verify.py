@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aurora_store.cli.log.common import (
+    DAMAGE_FOUND,
     READING,
     damage_json,
     directory_argument,
@@ -19,7 +20,6 @@ from aurora_store.cli.output import json_option, print_json, print_table, show_p
 if TYPE_CHECKING:
     from aurora_store.inspection.verification import Report
 
-_DAMAGE_FOUND = 3
 _TOO_NEW = 19
 
 
@@ -55,7 +55,7 @@ def verify(directory: Path, as_json: bool) -> None:
     else:
         _print(directory, report)
     if report.damaged:
-        raise click.exceptions.Exit(_DAMAGE_FOUND)
+        raise click.exceptions.Exit(DAMAGE_FOUND)
     if report.too_new.count:
         raise click.exceptions.Exit(_TOO_NEW)
 
