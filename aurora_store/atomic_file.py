@@ -1,15 +1,16 @@
-"""Files that are there whole or not at all."""
+"""Files and directories that are there whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["written_beside"]
+__all__ = ["directory_beside", "written_beside"]
 
 
 @contextmanager
@@ -40,8 +41,37 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if isinstance(exc, OSError) and exc.filename in (None, name):  # a write has none
             exc.filename, exc.filename2 = str(target), None
         raise
-    directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(target.parent)
+
+
+@contextmanager
+def directory_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A new directory, mode 0700, that takes the place of `path` when the block has ended well.
+
+    By then `path` is not there, or empty. If the block fails, nothing is left of the new one.
+
+    Raises:
+        OSError: it cannot be made; it names `path`.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.fsync(directory)
+        name = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    except OSError as exc:
+        exc.filename = str(target)
+        raise
+    try:
+        yield Path(name)
+        os.replace(name, target)
+    except BaseException:
+        shutil.rmtree(name, ignore_errors=True)
+        raise
+    _sync(target.parent)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
     finally:
-        os.close(directory)
+        os.close(handle)

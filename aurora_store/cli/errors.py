@@ -26,6 +26,15 @@ _AS_JSON = "aurora_store.cli.json"
 _INTERRUPTED = 130
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, where it is not plain what has become of the command by then."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = f"interrupted: {message}"
+        self.hint = hint
+
+
 class RenderingGroup(click.Group):
     """A click group whose commands may raise anything: it is rendered, never a bare traceback."""
 
@@ -57,6 +66,8 @@ def _rendered(ctx: click.Context) -> Iterator[None]:
     except StoreError as exc:
         _debug()
         _leave(exc.exit_code, type(exc).__name__, exc.message, exc.hint, as_json)
+    except Interrupted as exc:
+        _leave(_INTERRUPTED, "Interrupted", exc.message, exc.hint, as_json)
     except KeyboardInterrupt:
         _leave(_INTERRUPTED, "Interrupted", "interrupted", None, as_json)
     except Exception as exc:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aurora_store.cli.backup import directory_option
+from aurora_store.cli.errors import Interrupted
 from aurora_store.cli.output import Progress, json_option, print_json, print_table, show_progress
 from aurora_store.errors import (
     LogUnavailable,
@@ -22,6 +23,8 @@ from aurora_store.errors import (
 
 if TYPE_CHECKING:
     from aurora_store.recovery import Staged, Staging, TableDifference
+
+_NEXT = "copy the directory to every other replica before any of them starts"
 
 _STEPS = {
     "file": "Checking the file",
@@ -197,7 +200,7 @@ def commit(directory: Path, force: bool, as_json: bool) -> None:
     moved aside. Then copy the directory to every other replica, before any of them starts.
 
     Without --force a target that is not empty is left alone: what would be lost is all that
-    happens.
+    happens. Ctrl-C says what has become of it.
 
     Exit codes: 12 a store that cannot be controlled has the directory open; 13 the store does not
     lead, and the message names the leader; 15 see whether the next leader has it; 24 nothing is
@@ -213,7 +216,8 @@ def commit(directory: Path, force: bool, as_json: bool) -> None:
     staging = Staging(directory)
     staged = staging.staged()
     with _files(), show_progress(_STEPS) as progress:
-        differences, position = _differences(staging, 0, progress)
+        with _interrupt_tells(lambda: _unchanged(staging)):
+            differences, position = _differences(staging, 0, progress)
         if not as_json:
             _print_differences(differences)
         lost = sum(each.lost + each.changed for each in differences)
@@ -314,22 +318,70 @@ def _holds_something(directory: Path) -> bool:
 
 def _commit(staging: Staging, staged: Staged, force: bool, progress: Progress) -> dict[str, Any]:
     from aurora_store.control import ask
+
+    with _interrupt_tells(lambda: _unchanged(staging)):
+        try:
+            ask(staging.log_directory, "status")
+        except StoreNotRunning:
+            running = False
+        else:
+            running = True
+    if not running:
+        return _commit_offline(staging, staged, force, progress)
+    with _interrupt_tells(
+        lambda: Interrupted(
+            "the running store was asked for it, and it may be in the log",
+            hint=f"aurora-store recovery diff --directory {staging.log_directory}, which shows no"
+            " table once it is done",
+        )
+    ):
+        arguments = {"path": str(staged.path), "force": force}
+        return ask(staging.log_directory, "recovery commit", arguments, progress=progress)
+
+
+def _commit_offline(
+    staging: Staging, staged: Staged, force: bool, progress: Progress
+) -> dict[str, Any]:
     from aurora_store.recovery import commit_offline
 
-    arguments = {"path": str(staged.path), "force": force}
+    directory = staging.log_directory
+    before = _identity(directory)
+
+    def what_became() -> Interrupted:
+        if _identity(directory) == before:
+            return _unchanged(staging)
+        old = "" if before is None else f", and what was there in {directory}.before-TIME"
+        return Interrupted(f"it is done: the new log is in {directory}{old}", hint=_NEXT)
+
+    with _interrupt_tells(what_became):
+        position, aside = commit_offline(directory, staged.path, force=force, progress=progress)
+    return {
+        "position": position,
+        "directory": str(directory),
+        "moved_aside": None if aside is None else str(aside),
+        "next": _NEXT,
+    }
+
+
+def _identity(directory: Path) -> int | None:
+    """Another one once a directory of that name is another one; ``None`` if there is none."""
+    return directory.stat().st_ino if directory.exists() else None
+
+
+def _unchanged(staging: Staging) -> Interrupted:
+    return Interrupted(
+        f"nothing was changed in {staging.log_directory}",
+        hint=f"aurora-store recovery commit --directory {staging.log_directory} begins anew",
+    )
+
+
+@contextmanager
+def _interrupt_tells(what_became: Callable[[], Interrupted]) -> Iterator[None]:
+    """Ctrl-C in the block says what has become of the commit."""
     try:
-        ask(staging.log_directory, "status")
-    except StoreNotRunning:
-        position, aside = commit_offline(
-            staging.log_directory, staged.path, force=force, progress=progress
-        )
-        return {
-            "position": position,
-            "directory": str(staging.log_directory),
-            "moved_aside": None if aside is None else str(aside),
-            "next": "copy the directory to every other replica before any of them starts",
-        }
-    return ask(staging.log_directory, "recovery commit", arguments, progress=progress)
+        yield
+    except KeyboardInterrupt as exc:
+        raise what_became() from exc
 
 
 def _print_staged(staged: Staged, as_json: bool) -> None:

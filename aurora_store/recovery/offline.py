@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
+from aurora_store.atomic_file import directory_beside
 from aurora_store.errors import RecoveryRefused
 from aurora_store.history import Moment, replay_to
 from aurora_store.log.directory import check_directory
@@ -49,7 +50,9 @@ def commit_offline(
 ) -> tuple[int, Path | None]:
     """Makes a new log, of one replica, whose database is a staged copy.
 
-    Copied to every replica of an ensemble before the first of them starts, it is the log of all.
+    Copied to every replica of an ensemble before the first of them starts, it is the log of all. It
+    is made beside its place, and takes it at the very end: whatever is raised before, or kills the
+    process, the directory is as it was.
 
     Args:
         log_directory: where to.
@@ -64,23 +67,45 @@ def commit_offline(
         LibmesosNotFound, LogUnavailable: as `Store.open`.
         Corrupt: the copy is no sound database.
     """
+    _check_place(log_directory, force)
+    aside: Path | None = None
+    try:
+        with directory_beside(log_directory) as new:
+            position = _fill(new, path, progress)
+            # Again: it may have been a while.
+            _check_place(log_directory, force)
+            if log_directory.exists() and any(log_directory.iterdir()):
+                aside = _free_name_beside(log_directory)
+                os.rename(log_directory, aside)
+    except BaseException:
+        if aside is not None and not log_directory.exists():
+            os.rename(aside, log_directory)
+        raise
+    return position, aside
+
+
+def _check_place(log_directory: Path, force: bool) -> None:
+    if log_directory.exists() and check_directory(log_directory) and not force:
+        raise RecoveryRefused(
+            f"log directory {log_directory} is not empty",
+            hint="see aurora-store recovery diff; commit --force moves it aside",
+        )
+
+
+def _free_name_beside(log_directory: Path) -> Path:
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    aside = log_directory.with_name(f"{log_directory.name}.before-{stamp}")
+    if aside.exists():
+        raise RecoveryRefused(f"{aside} is there already", hint="try again in a second")
+    return aside
+
+
+def _fill(directory: Path, path: Path, progress: Progress) -> int:
     from aurora_store.store import Store
 
-    aside = None
-    if log_directory.exists() and check_directory(log_directory):
-        if not force:
-            raise RecoveryRefused(
-                f"log directory {log_directory} is not empty",
-                hint="see aurora-store recovery diff; commit --force moves it aside",
-            )
-        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        aside = log_directory.with_name(f"{log_directory.name}.before-{stamp}")
-        if aside.exists():
-            raise RecoveryRefused(f"{aside} is there already", hint="try again in a second")
-        os.rename(log_directory, aside)
-    with Store.open(log_directory, heartbeat=0, control=False) as store:
+    with Store.open(directory, heartbeat=0, control=False) as store:
         store.wait_caught_up()
         store.lead()
         restore(store, path, progress=progress)
         store.step_down()
-        return int(store.position), aside
+        return int(store.position)

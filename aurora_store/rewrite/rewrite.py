@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from aurora_store.atomic_file import directory_beside
 from aurora_store.differences import Version, between, row_changes, schema_changes
 from aurora_store.differences.between import parts_before
 from aurora_store.errors import Corrupt, StoreError
@@ -89,7 +86,8 @@ def rewrite(
             f"positions {without[0]} to {without[1]} are no range in the log up to {last}"
         )
     result = Rewritten(path, last)
-    with _new_directory(path) as directory:
+    _check_target(path)
+    with directory_beside(path) as directory:
         until = last if without is None else Position(without[0] - 1)
         first = 0 if source.beginning == 0 else first_to_read(source, until)
         with Log.open(directory) as log:
@@ -102,9 +100,7 @@ def rewrite(
     return result
 
 
-@contextmanager
-def _new_directory(path: Path) -> Iterator[Path]:
-    """A directory beside `path`, which takes its place when the block has ended well."""
+def _check_target(path: Path) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise RewriteRefused(
             f"{path} is not empty: a log is never written over another one",
@@ -116,19 +112,6 @@ def _new_directory(path: Path) -> Iterator[Path]:
             f"{path} is inside the log directory {around}: nothing but its replica writes there",
             hint="name a directory somewhere else",
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as exc:
-        exc.filename = str(path)
-        raise
-    working = Path(name)
-    try:
-        yield working
-        os.replace(working, path)
-    except BaseException:
-        shutil.rmtree(working, ignore_errors=True)
-        raise
 
 
 def _leave_out(

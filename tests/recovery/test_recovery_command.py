@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import time
 from contextlib import ExitStack, closing
@@ -17,7 +18,9 @@ from click.testing import CliRunner, Result
 from harness import Worker, free_ports
 from stores import Cluster, spawn_store
 
+from aurora_store import control
 from aurora_store.cli.commands import main
+from aurora_store.errors import LogUnavailable
 from aurora_store.libmesos import fetch
 
 
@@ -70,6 +73,11 @@ def leader(workers: ExitStack, tmp_path: Path) -> Worker:
 def tasks(worker: Worker) -> list[list[str]]:
     rows: list[list[str]] = worker.call("query", statement="SELECT id, status FROM task ORDER BY 1")
     return rows
+
+
+def fingerprint(directory: Path) -> dict[str, bytes]:
+    """The content of every file."""
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
 
 
 BEFORE = [["a", "RUNNING"], ["b", "RUNNING"], ["c", "LOST"]]
@@ -207,6 +215,107 @@ def test_a_log_that_is_there_is_moved_aside_and_stays_readable(
     again.call("catch_up")
     again.call("lead")
     assert tasks(again) == BEFORE
+
+
+def _interrupt(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture
+def stopped(leader: Worker, tmp_path: Path) -> Path:
+    """A log directory whose process is gone, with an older state staged for it."""
+    file = backup(tmp_path / "b.db", tmp_path / "log")
+    leader.call("script", statements=["DELETE FROM task"])
+    leader.call("script", statements=["CREATE TABLE decided (a)"])
+    leader.kill()
+    document(run("stage", file, directory=tmp_path / "log"))
+    return tmp_path / "log"
+
+
+def _entries(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+@pytest.mark.parametrize("moment", ["_differences", "Store.lead", "restore", "aside"])
+def test_an_offline_commit_that_is_interrupted_says_that_nothing_was_changed(
+    stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    before, beside = fingerprint(stopped), _entries(tmp_path)
+    where = {
+        "_differences": "aurora_store.cli.recovery._differences",
+        "Store.lead": "aurora_store.store.Store.lead",
+        "restore": "aurora_store.recovery.offline.restore",
+        "aside": "aurora_store.recovery.offline.os.rename",
+    }[moment]
+    rename = os.rename
+
+    def rename_and_interrupt(source: Path, target: Path) -> None:
+        rename(source, target)
+        _interrupt()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, rename_and_interrupt if moment == "aside" else _interrupt)
+        told = error(run("commit", "--force", directory=stopped))
+    assert (told["code"], told["name"]) == (130, "Interrupted")
+    assert "nothing was changed" in told["message"]
+    assert "recovery commit" in told["hint"]
+    assert (fingerprint(stopped), _entries(tmp_path)) == (before, beside)
+    assert document(run("commit", "--force", directory=stopped))["moved_aside"]
+
+
+def test_an_offline_commit_that_fails_leaves_everything_as_it_was(
+    stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, beside = fingerprint(stopped), _entries(tmp_path)
+
+    def full(*_: object, **__: object) -> None:  # fault simulation: the disk fills up
+        raise LogUnavailable("the disk is full")
+
+    monkeypatch.setattr("aurora_store.recovery.offline.restore", full)
+    assert run("commit", "--force", directory=stopped).exit_code == 11
+    assert (fingerprint(stopped), _entries(tmp_path)) == (before, beside)
+
+
+def test_an_offline_commit_that_is_interrupted_at_its_end_says_that_it_is_done(
+    stopped: Path, workers: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def replace_and_interrupt(source: Path, target: Path) -> None:
+        replace(source, target)
+        if target == stopped:
+            _interrupt()
+
+    with monkeypatch.context() as patched:
+        patched.setattr("aurora_store.atomic_file.os.replace", replace_and_interrupt)
+        told = error(run("commit", "--force", directory=stopped))
+    assert told["code"] == 130 and "it is done" in told["message"]
+    again = spawn_store(workers, directory=str(stopped))
+    again.call("catch_up")
+    again.call("lead")
+    assert tasks(again) == BEFORE
+
+
+def test_an_interrupted_commit_on_a_running_store_says_how_to_see_whether_it_is_done(
+    leader: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    document(run("stage", backup(tmp_path / "b.db", log), directory=log))
+    leader.call("script", statements=["DELETE FROM task"])
+    asked = control.ask
+
+    def interrupted(directory: Path, operation: str, *rest: Any, **options: Any) -> Any:
+        answer = asked(directory, operation, *rest, **options)
+        if operation == "recovery commit":
+            _interrupt()
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr("aurora_store.control.ask", interrupted)
+        told = error(run("commit", "--force", directory=log))
+    assert told["code"] == 130 and "may be in the log" in told["message"]
+    assert "aurora-store recovery diff" in told["hint"]
+    assert document(run("diff", directory=log))["tables"] == []
 
 
 def test_a_directory_that_is_open_elsewhere_is_not_touched(
