@@ -13,6 +13,7 @@ import click
 from aurora_store.cli.backup import directory_option
 from aurora_store.cli.errors import Interrupted
 from aurora_store.cli.output import Progress, json_option, print_json, print_table, show_progress
+from aurora_store.cli.values import short, whole
 from aurora_store.errors import (
     LogUnavailable,
     NotYetInLog,
@@ -149,7 +150,7 @@ def sql(statement: str, directory: Path, as_json: bool) -> None:
         table = [[_plain(value) for value in row] for row in rows]
         print_json({"columns": columns, "rows": table, "changed": changed})
     elif columns:
-        print_table(columns, [[_shown(value) for value in row] for row in rows])
+        print_table(columns, [[whole(value) for value in row] for row in rows])
     else:
         click.echo(f"{changed} rows changed", err=True)
 
@@ -162,7 +163,8 @@ def diff(directory: Path, examples: int, as_json: bool) -> None:
     """Show what would become of the live database if the staged copy took its place.
 
     "lost" are rows that only the live one has, "gained" those that only the copy has. Live is what
-    the running store of that directory has; without one, the newest state in the directory.
+    the running store of that directory has; without one, the newest state in the directory. Of
+    long values the beginning is shown; --json has all of them.
 
     Exit codes: 24 nothing is staged.
 
@@ -426,8 +428,4 @@ def _plain(value: Any) -> Any:
 def _row(row: dict[str, Any] | None, before: str = "") -> str:
     if row is None:
         return ""
-    return before + ", ".join(f"{name}={_shown(value)}" for name, value in row.items())
-
-
-def _shown(value: Any) -> str:
-    return "NULL" if value is None else str(_plain(value))
+    return before + ", ".join(f"{name}={short(value)}" for name, value in row.items())

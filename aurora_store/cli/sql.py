@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from aurora_store.cli.log.common import directory_argument
-from aurora_store.cli.log.history import MOMENT, STEPS, json_value, open_source, replaying
+from aurora_store.cli.log.history import MOMENT, STEPS, open_source, replaying
 from aurora_store.cli.output import json_option, print_json, print_table, show_progress
+from aurora_store.cli.values import json_value, whole
 
 
 @click.command()
@@ -62,7 +63,7 @@ def sql(directory: Path, at: int | datetime | None, query: str, as_json: bool) -
             values = [[json_value(value) for value in row] for row in rows]
             print_json({"position": replay.info.position, "columns": columns, "rows": values})
         else:
-            print_table(columns, [[_text(value) for value in row] for row in rows])
+            print_table(columns, [[whole(value) for value in row] for row in rows])
 
 
 def _authorize(action: int, *_: object) -> int:
@@ -71,12 +72,3 @@ def _authorize(action: int, *_: object) -> int:
 
     denied = action == dbapi2.SQLITE_ATTACH
     return int(dbapi2.SQLITE_DENY if denied else dbapi2.SQLITE_OK)
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bytes):
-        return f"x'{value.hex()}'"
-    text = str(value).encode("utf-8", "backslashreplace").decode()
-    return text.replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")  # a row is a line

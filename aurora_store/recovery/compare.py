@@ -55,6 +55,7 @@ def compare(live: Path | None, staged: Path, *, examples: int = 3) -> list[Table
     """
     try:
         with closing(open_readonly(staged)) as connection:
+            connection.text_factory = lambda text: text.decode("utf-8", "backslashreplace")
             source = "" if live is None else f"file:{quote(str(live))}?mode=ro&immutable=1"
             connection.execute("ATTACH ? AS live", (source,))
             return list(_differences(connection, examples))

@@ -66,6 +66,12 @@ def test_a_change_of_case_alone_is_seen_under_nocase(tmp_path: Path) -> None:
     assert numbers(found) == (0, 1, 0, "")
 
 
+def test_a_text_that_is_no_utf8_is_shown_with_the_bytes_that_are_not(tmp_path: Path) -> None:
+    table = "CREATE TABLE t (a)"
+    found = differences(tmp_path, [table, "INSERT INTO t VALUES (CAST(x'41ff' AS TEXT))"], [table])
+    assert found["t"].examples == (("lost", {"a": "A\\xff"}, None),)
+
+
 def test_tables_that_come_go_and_change(tmp_path: Path) -> None:
     found = differences(
         tmp_path,

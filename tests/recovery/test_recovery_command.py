@@ -335,6 +335,31 @@ def test_a_directory_that_is_open_elsewhere_is_not_touched(
     worker.call("script", statements=["INSERT INTO t VALUES (1)"])
 
 
+def test_diff_shortens_long_values_and_keeps_a_row_on_a_line(
+    leader: Worker, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    document(run("stage", backup(tmp_path / "b.db", log), directory=log))
+    leader.call(
+        "script",
+        statements=[
+            "UPDATE task SET status = replace(printf('%5000c', 'x'), ' ', 'y') WHERE id = 'a'",
+            "UPDATE task SET status = zeroblob(100000) WHERE id = 'b'",
+            "UPDATE task SET status = 'two' || char(10) || 'lines' WHERE id = 'c'",
+        ],
+    )
+    words = ["recovery", "diff", "--directory", str(log)]
+    lines = CliRunner().invoke(main, words).stdout.splitlines()
+    rows = [line for line in lines if line.startswith("task: changed: ")]
+    assert len(rows) == 3 and all(len(row) < 200 for row in rows)
+    assert "(5000 characters) -> id='a', status='RUNNING'" in rows[0]
+    assert "status=x'0000" in rows[1] and "(100000 bytes) -> " in rows[1]
+    assert r"status='two\nlines' -> " in rows[2]
+    (task,) = document(run("diff", directory=log))["tables"]
+    whole = {each["live"]["id"]: each["live"]["status"] for each in task["examples"]}
+    assert (len(whole["a"]), len(whole["b"])) == (5000, len("x''") + 2 * 100_000)
+
+
 # ---- staging ----
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aurora_store.cli.output import Progress
+from aurora_store.cli.values import json_row, short
 
 if TYPE_CHECKING:
     from aurora_store.differences import RowChange, SchemaChange
@@ -19,8 +20,6 @@ STEPS = {"look": "Looking through the log", "replay": "Replaying"}
 """What `open_source` and `replaying` report."""
 
 CHANGE_HEADERS = ("table", "change", "key", "columns")
-
-_WIDTH = 60  # of a value in a table
 
 
 class MomentType(click.ParamType["int | datetime"]):
@@ -84,51 +83,19 @@ def change_rows(
         text = change.after if change.after is not None else change.before
         yield f"{change.type} {change.name}", kind, "", " ".join((text or "").split())
     for row in rows:
-        key = ", ".join(f"{name}={shown(value)}" for name, value in row.key.items())
+        key = ", ".join(f"{name}={short(value)}" for name, value in row.key.items())
         yield row.table, row.kind, key, _columns(row)
 
 
 def _columns(row: RowChange) -> str:
     old, new = row.before or {}, row.after or {}
     if row.before is None or row.after is None:
-        return ", ".join(f"{name}: {shown(value)}" for name, value in {**old, **new}.items())
+        return ", ".join(f"{name}: {short(value)}" for name, value in {**old, **new}.items())
     return ", ".join(
-        f"{name}: {shown(old.get(name))} -> {shown(new.get(name))}"
+        f"{name}: {short(old.get(name))} -> {short(new.get(name))}"
         for name in {**old, **new}
         if (type(old.get(name)), old.get(name)) != (type(new.get(name)), new.get(name))
     )
-
-
-def shown(value: Any) -> str:
-    """A value as SQL writes it, cut to a width."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, bytes):
-        text = f"x'{value[: _WIDTH // 2].hex()}'"
-        return text if len(value) <= _WIDTH // 2 else f"{text}... ({len(value)} bytes)"
-    if isinstance(value, str):
-        safe = value.encode("utf-8", "backslashreplace").decode()
-        return f"'{safe}'" if len(safe) <= _WIDTH else f"'{safe[:_WIDTH]}'... ({len(value)})"
-    return str(value)
-
-
-def json_value(value: Any) -> Any:
-    """A value for machines: what JSON cannot say is an object with ``hex`` or ``real``."""
-    if isinstance(value, bytes):
-        return {"hex": value.hex()}
-    if isinstance(value, float) and value - value != 0:
-        return {"real": str(value)}
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return {"hex": value.encode("utf-8", "surrogateescape").hex()}
-    return value
-
-
-def json_row(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A row for machines."""
-    return None if row is None else {name: json_value(value) for name, value in row.items()}
 
 
 def changes_json(schema: list[SchemaChange], rows: list[RowChange]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aurora_store.cli.log.common import directory_argument
-from aurora_store.cli.log.history import MOMENT, STEPS, json_row, open_source, shown
+from aurora_store.cli.log.history import MOMENT, STEPS, open_source
 from aurora_store.cli.output import json_option, print_json, print_table, show_progress
+from aurora_store.cli.values import json_row, short
 
 if TYPE_CHECKING:
     from aurora_store.rewrite import Rewritten
@@ -131,6 +132,6 @@ def _print(result: Rewritten) -> None:
         change = conflict.change
         where = ""
         if change is not None:
-            key = ", ".join(f"{name}={shown(value)}" for name, value in change.key.items())
+            key = ", ".join(f"{name}={short(value)}" for name, value in change.key.items())
             where = f": {change.kind} of {change.table} {key}"
         click.echo(f"Skipped: position {position}{where}: {conflict.what}", err=True)
