@@ -16,7 +16,7 @@ from aurora_store.history import Moment, first_to_read, position_at, replay_to
 from aurora_store.log import Log, Position
 from aurora_store.log.directory import log_directory_around
 from aurora_store.record import Kind, changed_pages, read_record
-from aurora_store.rewrite.apply import Applier, Conflict
+from aurora_store.rewrite.apply import Applier, Conflict, DoesNotFit
 from aurora_store.rewrite.copy import copy_entries
 from aurora_store.sources import LogSource, Progress, Source
 from aurora_store.store import Store
@@ -151,7 +151,16 @@ def _leave_out(
                 if record.kind is not Kind.BATCH:
                     continue
                 after = Version(replay)
-                conflicts = _bring_back(store, before, after, pages)
+                try:
+                    conflicts = _bring_back(store, before, after, pages)
+                except DoesNotFit as exc:
+                    after.close()
+                    raise StoreError(
+                        f"position {entry.position} does not fit without the range that is left"
+                        f" out: {exc}; no new log was made",
+                        hint=f"end with --to {entry.position - 1}, and change the schema anew in"
+                        " the new log",
+                    ) from exc
                 result.conflicts += [(entry.position, conflict) for conflict in conflicts]
                 if conflicts and not skip_conflicts:
                     after.close()
@@ -172,7 +181,7 @@ def _bring_back(store: Store, before: Version, after: Version, pages: set[int]) 
         assert driver_connection is not None
         driver_connection.begin()
         try:
-            conflicts = Applier(driver_connection).apply(schema, rows)
+            conflicts = Applier(driver_connection, before, after).apply(schema, rows)
         except BaseException:
             driver_connection.rollback()
             raise
