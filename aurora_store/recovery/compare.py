@@ -1,8 +1,12 @@
-"""What a database has that another one has not, table by table: two SQLite files."""
+"""What a database has that another one has not, table by table: two SQLite files.
+
+SQLite compares, not `aurora_store.differences`: that costs what the change costs, but for each row
+a hundred times as much, and memory. A bad deploy may have changed all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +99,10 @@ def _compare_table(
 ) -> TableDifference:
     live, staged = (_columns(connection, each, table) for each in ("live", "main"))
     both = [column for column in live if column in staged]
-    key = _key(connection, table)
+    key = _key(connection, "live", table, {*live, *staged})
+    if key != _key(connection, "main", table, {*live, *staged}):
+        lost, gained = (_count(connection, each, table) for each in ("live", "main"))
+        return TableDifference(table, lost, 0, gained, schema, ())
     here, there = f"live.{_quote(table)} AS a", f"main.{_quote(table)} AS b"
     same_key = " AND ".join(f"a.{column} = b.{column}" for column in key)
     same = " AND ".join(f"a.{c} IS b.{c} COLLATE BINARY" for c in map(_quote, both)) or "1"
@@ -130,14 +137,17 @@ def _columns(connection: dbapi2.Connection, schema: str, table: str) -> list[str
     ]
 
 
-def _key(connection: dbapi2.Connection, table: str) -> list[str]:
+def _key(
+    connection: dbapi2.Connection, schema: str, table: str, columns: Collection[str]
+) -> list[str]:
     """What tells a row from others: the rowid, or the primary key of a table without one."""
     (without_rowid,) = connection.execute(
-        "SELECT wr FROM pragma_table_list WHERE schema = 'live' AND name = ?", (table,)
+        "SELECT wr FROM pragma_table_list WHERE schema = ? AND name = ?", (schema, table)
     ).fetchone()
     if not without_rowid:
-        return ["rowid"]
-    rows = connection.execute(f"PRAGMA live.table_info({_quote(table)})")
+        taken = {column.lower() for column in columns}
+        return [next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), "rowid")]
+    rows = connection.execute(f"PRAGMA {schema}.table_info({_quote(table)})")
     keyed = sorted((row[5], str(row[1])) for row in rows if row[5])
     return [_quote(name) for _, name in keyed]
 

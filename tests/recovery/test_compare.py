@@ -66,6 +66,26 @@ def test_a_change_of_case_alone_is_seen_under_nocase(tmp_path: Path) -> None:
     assert numbers(found) == (0, 1, 0, "")
 
 
+def test_a_column_may_be_called_rowid(tmp_path: Path) -> None:
+    table = "CREATE TABLE t (rowid TEXT, a)"
+    found = differences(
+        tmp_path,
+        [table, "INSERT INTO t VALUES ('x', 1), ('x', 2)"],
+        [table, "INSERT INTO t VALUES ('x', 1)"],
+    )["t"]
+    assert numbers(found) == (1, 0, 0, "")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_rows_are_others_once_their_table_tells_them_apart_in_another_way(
+    tmp_path: Path, order: int
+) -> None:
+    row = "INSERT INTO t VALUES (1, 2)"
+    tables = ["CREATE TABLE t (a PRIMARY KEY, b) WITHOUT ROWID", "CREATE TABLE t (a, b)"]
+    live, staged = tables[::order]
+    assert numbers(differences(tmp_path, [live, row], [staged, row])["t"]) == (1, 0, 1, "changed")
+
+
 def test_a_text_that_is_no_utf8_is_shown_with_the_bytes_that_are_not(tmp_path: Path) -> None:
     table = "CREATE TABLE t (a)"
     found = differences(tmp_path, [table, "INSERT INTO t VALUES (CAST(x'41ff' AS TEXT))"], [table])
