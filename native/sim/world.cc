@@ -191,12 +191,15 @@ void World::bury(ProcessPtr process) {
   note(process->name + " is gone");
 }
 
-void World::lead(ProcessPtr process, Time limit) {
+Outcome World::lead(const ProcessPtr& process, Time limit) {
   ++process->busy;
   Replica::LeadTiming timing;
+  const Position known = oracle_.newest_reign();
   const Outcome outcome = process->replica->lead(in(limit), &timing);
   note(process->name + " leads: " + to_string(outcome.status) + " " + outcome.reason);
+  if (outcome.ok() && !process->dead) oracle_.leads(process->name, outcome.position, known);
   --process->busy;
+  return outcome;
 }
 
 // ---- trouble ----
@@ -438,9 +441,7 @@ ProcessPtr World::lead_at_last() {
   while (Clock::now() < deadline) {
     std::vector<ProcessPtr> all = all_alive();
     const ProcessPtr process = random_.among(all);
-    Replica::LeadTiming timing;
-    const Outcome outcome = process->replica->lead(in(seconds(20)), &timing);
-    note(process->name + " leads: " + to_string(outcome.status) + " " + outcome.reason);
+    const Outcome outcome = lead(process, seconds(20));
     if (outcome.ok()) return process;
     why = outcome.reason;
     scheduler_.sleep(milliseconds(100));
@@ -477,8 +478,6 @@ void World::check_at_last() {
     process->quiet = true;
     while (process->busy > 0) scheduler_.sleep(milliseconds(1));
   }
-  // A leader that does not know yet that it was deposed would take itself for the newest.
-  step_all_down();
   const ProcessPtr leader = lead_at_last();
   step_all_down();
   const std::vector<ProcessPtr> all = all_alive();

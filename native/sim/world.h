@@ -31,7 +31,7 @@ class World {
   void crash(const ProcessPtr& process, Window window);
   void close(const ProcessPtr& process);
   void bury(ProcessPtr process);  // what is left of it
-  void lead(ProcessPtr process, Time limit);
+  Outcome lead(const ProcessPtr& process, Time limit);
   ProcessPtr alive(Ensemble::Machine machine) const;
   std::vector<ProcessPtr> all_alive() const;
   ProcessPtr leader() const;  // one that takes itself for it; or null
