@@ -94,7 +94,7 @@ fuzz: deps ## Run each fuzzer for FUZZ_SECONDS (600); needs clang
 	set -e; for fuzzer in $(FUZZERS); do \
 	  mkdir -p build/fuzz/corpus/$$fuzzer; \
 	  build/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/ \
-	    build/fuzz/corpus/$$fuzzer; \
+	    build/fuzz/corpus/$$fuzzer tests/golden/log-format-v1; \
 	done
 
 lint: venv ## Check style and types of the Python code

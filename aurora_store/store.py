@@ -209,7 +209,11 @@ class Store:
     # ---- roles ----
 
     def lead(self, *, timeout: float = 30.0) -> LeadTiming:
-        """Becomes the leader: from here on no older one can commit. No-op for the leader.
+        """Becomes the leader: from here on no older one can commit.
+
+        On a replica that leads already it appends a heartbeat, for it may have been deposed and not
+        have heard of it. If a quorum takes it the reign goes on; if not it ends, and the replica is
+        elected anew: then the position of the LEADER entry is another one.
 
         A store with a schema migrates the database first, in one transaction, however long that
         takes; transactions of other threads are refused until it is done.

@@ -306,7 +306,8 @@ void aur_store_wait_position(aur_store* store, uint64_t position, double timeout
 int32_t aur_store_wait_state(aur_store* store, int32_t state, double timeout_s);
 
 /* Becomes leader: election, catching up, LEADER entry. outcome.position: that of the LEADER entry.
- * On the way, how long each step took. */
+ * On the way, how long each step took; 0 for a leader, which appends a heartbeat to prove that it is
+ * one, and is elected anew if that is refused. */
 typedef struct {
   double election_s;
   double catch_up_s;

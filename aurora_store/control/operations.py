@@ -52,13 +52,16 @@ def require_leader(store: Store, doing: str) -> None:
     status = store.status()
     if status.state is State.LEADING:
         return
-    leader = status.leader_host
+    hint = "wait until somebody leads, and run the command there"
+    if status.leader_host and status.leader_instance != store.instance:
+        hint = (
+            f"run the command on {status.leader_host} (instance {status.leader_instance}), which"
+            " was last heard of as the leader"
+        )
     raise NotLeader(
         f"this replica ({store.host}) cannot {doing}: it is {status.state.value}, and only the"
         " leader can",
-        hint=f"run the command on {leader}, which was last heard of as the leader"
-        if leader and status.leader_instance != store.instance
-        else "wait until somebody leads, and run the command there",
+        hint=hint,
     )
 
 

@@ -109,7 +109,15 @@ class Maintenance:
                 if not self._stop.is_set():
                     job.tick()
             self._disk_bytes = self._store.log.disk_usage()
-            self._stop.wait(self._policies.interval)
+            self._pause()
+
+    def _pause(self) -> None:
+        """Until the next look. What is due on a replica that opens is due once it has caught up."""
+        interval = self._policies.interval
+        if self._store.status().state is State.OPENING:
+            self._store.wait_state_change(State.OPENING, timeout=interval)
+        else:
+            self._stop.wait(interval)
 
     def _compact(self) -> str | None:
         try:
@@ -167,7 +175,10 @@ class Maintenance:
         return f"{forgotten} tokens older than {age} forgotten" if forgotten else None
 
     def _backup(self) -> str | None:
-        schedule, state = self._policies.backups, self._store.status().state
-        if schedule is None or state not in (State.LEADING, State.STANDBY) or not schedule.due():
+        schedule, status = self._policies.backups, self._store.status()
+        if schedule is None or status.state not in (State.LEADING, State.STANDBY):
+            return None
+        # A backup of a database that nobody has begun would put off the first one of any use.
+        if status.version == 0 or not schedule.due():
             return None
         return f"position {schedule.run(self._store).position}"

@@ -20,7 +20,8 @@ class Applier {
  public:
   explicit Applier(Database& database);
 
-  // ok, or why the entry was refused (then nothing has changed).
+  // ok, or why the entry was refused. Then nothing has changed, but that the parts of a batch whose
+  // end it should have been are forgotten.
   DecodeError apply(const Entry& entry);
 
   // Forgets the pieces of a batch that has not come to its end.

@@ -18,6 +18,9 @@ DecodeError Replay::apply(const Entry& entry) {
   if (error.status != DecodeStatus::ok) return error;
   if (info_.next == 0 && header.kind == RecordKind::snapshot_begin) {
     loader_ = std::make_unique<Loader>(*database_);
+    error = load(entry);
+    if (error.status != DecodeStatus::ok) loader_.reset();
+    return error;
   }
   if (loader_) return load(entry);
   error = applier_.apply(entry);

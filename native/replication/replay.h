@@ -31,7 +31,8 @@ class Replay {
   // Entries come in ascending order of position: from the beginning of a log that was never
   // truncated, or from the begin of a complete snapshot on. With that snapshot's end the database is
   // that of its begin, and the entries behind the begin are due once more: see Info::next.
-  // Not ok: the entry does not fit, and nothing has changed.
+  // Not ok: the entry does not fit, and nothing has changed, but that the parts of a batch whose end
+  // it should have been are forgotten, and that a snapshot which was being loaded cannot be any more.
   DecodeError apply(const Entry& entry);
 
   Info info() const;

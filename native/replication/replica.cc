@@ -85,6 +85,8 @@ Outcome Replica::wait(Deadline deadline, const char* what, Done done) {
 }
 
 Outcome Replica::lead(Deadline deadline, LeadTiming* timing) {
+  Outcome proven = prove_leading(deadline);
+  if (proven.status != Status::none) return proven;
   LeadRequest request{deadline, {}, {}};
   std::unique_lock<std::mutex> lock(mutex_);
   if (request_ != nullptr) return Outcome::of(Status::failed, "another call of lead is under way");
@@ -98,6 +100,28 @@ Outcome Replica::lead(Deadline deadline, LeadTiming* timing) {
   changed_.wait(lock, [&] { return request.outcome.has_value(); });
   *timing = request.timing;
   return *request.outcome;
+}
+
+// none: this replica does not lead, or does not any more.
+Outcome Replica::prove_leading(Deadline deadline) {
+  Position reign = 0;
+  std::uint64_t proof = 0;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (info_.state != ReplicaState::leading) return Outcome::of(Status::none, {});
+    reign = info_.leader_position;
+    proof = ++proofs_asked_;
+  }
+  database_->wake();
+  const Outcome over = wait(deadline, "proving that this replica leads", [&] {
+    return proofs_given_ >= proof || info_.state != ReplicaState::leading ||
+           info_.leader_position != reign;
+  });
+  if (!over.ok()) return over;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  // A later reign has its LEADER entry for a proof.
+  return info_.state == ReplicaState::leading ? Outcome::at(info_.leader_position)
+                                              : Outcome::of(Status::none, {});
 }
 
 Outcome Replica::step_down(Deadline deadline) {
@@ -236,7 +260,13 @@ void Replica::run() {
 
 void Replica::follow() {
   if (!stream_) {
-    if (!started_ && !start_reading(Clock::now() + kStartSlice).ok()) return;
+    if (!started_) {
+      const Outcome start = start_reading(Clock::now() + kStartSlice);
+      if (!start.ok()) {
+        follow_no_more(start);
+        return;
+      }
+    }
     auto stream = std::make_unique<EntryStream>(*log_, stream_options());
     stream_catchups_ = 0;
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -265,8 +295,8 @@ void Replica::follow() {
     no_snapshot();
     return;
   }
-  if (outcome.status == Status::failed) {
-    fail(Status::failed, "the log cannot be read: " + outcome.reason);
+  if (!outcome.ok() && outcome.status != Status::no_answer) {
+    follow_no_more(outcome);
     return;
   }
   const Info now = info();
@@ -274,6 +304,18 @@ void Replica::follow() {
     database_->set_readable(true, {});
     set_state(ReplicaState::standby);
   }
+}
+
+// `why` is all that the log will ever say, at once and each time it is asked, unless it is that there
+// was no answer yet.
+void Replica::follow_no_more(const Outcome& why) {
+  if (why.status == Status::no_answer || closing()) return;
+  if (info().state == ReplicaState::failed) return;  // for a better reason
+  end_stream();
+  const bool closed = why.status == Status::closed;
+  fail(closed ? Status::closed : Status::failed,
+       closed ? "the log was closed, and not by this store: close the store and open it again"
+              : "the log cannot be read: " + why.reason);
 }
 
 // Finds out where to begin. Not ok: the log did not say yet, or nowhere: the replica has failed.
@@ -557,7 +599,21 @@ void Replica::serve() {
     end_reign(Refusal::leadership_lost, "this replica stepped down");
     return;
   }
-  if (outcome.ok() && Clock::now() >= writer_.due()) {
+  std::uint64_t proof;
+  bool wanted;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    proof = proofs_asked_;  // those that were asked for before the entry was sent
+    wanted = proof > proofs_given_;
+  }
+  if (outcome.ok() && wanted) {
+    outcome = sender_->send_heartbeat();
+    if (outcome.ok()) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      proofs_given_ = proof;
+      changed_.notify_all();
+    }
+  } else if (outcome.ok() && Clock::now() >= writer_.due()) {
     outcome = writer_.write();
   } else if (outcome.ok() && Clock::now() >= beat && !database_->unsent()) {
     outcome = sender_->send_heartbeat();

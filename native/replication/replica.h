@@ -80,7 +80,7 @@ class Replica {
     SnapshotState snapshot_state = SnapshotState::none;
     SnapshotTracker::Info snapshots;  // while one is loaded, that is the one under way
     Position started_from = 0;        // the snapshot that this copy began with; 0: the log's beginning
-    Status failure = Status::ok;  // in state failed: truncated, corrupt, too_new or failed
+    Status failure = Status::ok;  // in state failed: truncated, corrupt, too_new, closed or failed
   };
 
   Replica(std::shared_ptr<ReplicatedLog> log, Options options);
@@ -94,6 +94,9 @@ class Replica {
   const Latency& append_latency() const { return append_latency_; }
 
   // All of these block, from any thread, until done, `deadline` (no_answer) or close() (closed).
+
+  // ok: `position` of this reign's LEADER entry, and no other had begun when this was called: a
+  // replica that leads already appends a heartbeat to know. If that is refused, it is elected anew.
   Outcome lead(Deadline deadline, LeadTiming* timing);
   Outcome step_down(Deadline deadline);
   Outcome wait_caught_up(Deadline deadline);
@@ -126,9 +129,11 @@ class Replica {
 
   void run();
   void follow();
+  void follow_no_more(const Outcome& why);
   Outcome start_reading(Deadline deadline);
   EntryStream::Options stream_options() const;
   void end_stream();
+  Outcome prove_leading(Deadline deadline);
   Outcome become_leader(Deadline deadline, LeadTiming* timing);
   Outcome read_up_to(Position last, Deadline deadline);
   std::optional<Outcome> read_stream_up_to(Position last, Deadline deadline);
@@ -169,6 +174,8 @@ class Replica {
   Info info_;                       // guarded by mutex_
   std::unique_ptr<EntryStream> stream_;  // the replication thread's; made and given up under mutex_
   LeadRequest* request_ = nullptr;  // guarded by mutex_; owned by lead()
+  std::uint64_t proofs_asked_ = 0;  // guarded by mutex_; by calls of lead() on a leader
+  std::uint64_t proofs_given_ = 0;  // guarded by mutex_; as many of them, by an entry sent since
   bool step_down_ = false;          // guarded by mutex_
   bool closing_ = false;            // guarded by mutex_
   std::mutex close_mutex_;          // guards the join of thread_

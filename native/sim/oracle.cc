@@ -120,6 +120,15 @@ void Oracle::version(const std::string& who, Version version, std::uint64_t dige
   }
 }
 
+void Oracle::leads(const std::string& who, Position reign, Position known) {
+  if (reign < known) {
+    fail("whoever is told that it leads was not deposed before it asked",
+         who + " leads since position " + std::to_string(reign) +
+             ", and another reign had begun at position " + std::to_string(known));
+  }
+  newest_reign_ = std::max(newest_reign_, reign);
+}
+
 void Oracle::check_final(const Statement& statement) {
   saw("the end", statement, 0);
   for (Token token = 0; index(token) < all_.size(); ++token) {

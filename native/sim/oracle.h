@@ -52,6 +52,11 @@ class Oracle {
   // The pages of a durable version: the same on every replica, for ever.
   void version(const std::string& who, Version version, std::uint64_t digest);
 
+  // lead() told `who` that it leads, in the reign that began at position `reign`. `known`: what
+  // newest_reign() was when it was asked.
+  void leads(const std::string& who, Position reign, Position known);
+  Position newest_reign() const { return newest_reign_; }
+
   // At the end, when everything has settled.
   void check_final(const Statement& statement);
 
@@ -73,6 +78,7 @@ class Oracle {
 
   std::vector<Attempted> all_;
   std::map<Version, std::uint64_t> versions_;
+  Position newest_reign_ = 0;  // that anybody was told of
 };
 
 std::string name_of(Token token);

@@ -1,14 +1,9 @@
 #include "sim/world.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
-#include "replication/snapshot_check.h"
 #include "sim/report.h"
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 namespace aurora::sim {
 namespace {
@@ -35,32 +30,6 @@ Replica::Options options_of(Random& random) {
   return options;
 }
 
-// A version that is pinned, for as long as it is looked at.
-class Held {
- public:
-  explicit Held(std::shared_ptr<PageStore> store)
-      : store_(std::move(store)), pin_(store_->pin(PageStore::At::durable)) {}
-  ~Held() { store_->unpin(pin_); }
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-  const Pin& pin() const { return *pin_; }
-  const PageStore& store() const { return *store_; }
-  const std::uint8_t* find(PageNumber page) const { return store_->find(*pin_, page); }
-
- private:
-  std::shared_ptr<PageStore> store_;
-  Pin* pin_;
-};
-
-std::uint64_t digest(const Held& held) {
-  std::uint64_t digest = held.pin().page_count;
-  for (PageNumber page = 1; page <= held.pin().page_count; ++page) {
-    const std::uint8_t* const bytes = held.find(page);
-    digest = bytes == nullptr ? digest * 31 + 1 : XXH3_64bits_withSeed(bytes, kPageSize, digest);
-  }
-  return digest;
-}
-
 }  // namespace
 
 World::Troubles World::Troubles::of(Random& random) {
@@ -78,7 +47,8 @@ World::World(Scheduler& scheduler, Random& random)
       troubles_(Troubles::of(random)),
       options_(options_of(random)),
       ensemble_(random.chance(0.2) ? 5 : 3, random, Weather::calm()),
-      bank_(random, oracle_) {}
+      bank_(random, oracle_),
+      auditor_(oracle_) {}
 
 void World::run() {
   for (Ensemble::Machine machine = 0; machine < ensemble_.size(); ++machine) start(machine, true);
@@ -191,12 +161,15 @@ void World::bury(ProcessPtr process) {
   note(process->name + " is gone");
 }
 
-void World::lead(ProcessPtr process, Time limit) {
+Outcome World::lead(const ProcessPtr& process, Time limit) {
   ++process->busy;
   Replica::LeadTiming timing;
+  const Position known = oracle_.newest_reign();
   const Outcome outcome = process->replica->lead(in(limit), &timing);
   note(process->name + " leads: " + to_string(outcome.status) + " " + outcome.reason);
+  if (outcome.ok() && !process->dead) oracle_.leads(process->name, outcome.position, known);
   --process->busy;
+  return outcome;
 }
 
 // ---- trouble ----
@@ -296,24 +269,11 @@ void World::snapshot(const ProcessPtr& process) {
   --process->busy;
 }
 
-// False: it cannot be said. One that is not sound in a sound log is a bug.
-bool World::snapshot_is_sound(const ProcessPtr& process, Position position) {
-  SnapshotCheck check;
-  const Outcome outcome =
-      check_snapshot(*process->tools_log, position, in(seconds(2)), &check, [] {});
-  if (outcome.status == Status::corrupt && !process->tools_log->gave_damage() && !process->dead) {
-    fail("a complete snapshot can be loaded", "the one at position " + std::to_string(position) +
-                                                  ", read by " + process->name + ": " +
-                                                  outcome.reason);
-  }
-  return outcome.ok();
-}
-
 // As an operator does: only below a snapshot that was read back.
 void World::truncate(const ProcessPtr& process) {
   ++process->busy;
   const Position to = process->replica->info().snapshots.complete.position;
-  if (to != 0 && snapshot_is_sound(process, to)) {
+  if (to != 0 && auditor_.snapshot_is_sound(*process, to)) {
     const Outcome done = process->replica->truncate(to);
     note(process->name + " truncates to " + std::to_string(to) + ": " + to_string(done.status));
     if (done.ok()) reach(Window::truncated);
@@ -332,7 +292,7 @@ void World::watch() {
     int leaders = 0;
     for (const ProcessPtr& process : all_alive()) {
       ++process->busy;
-      audit(process);
+      auditor_.audit(*process);
       if (!process->over()) {
         const Replica::Info info = process->replica->info();
         Replica::Info& last = before[process->number];
@@ -367,34 +327,6 @@ void World::note_snapshots(const Replica::Info& now, const Replica::Info& last) 
   if (now.started_from > last.started_from) reach(Window::started_from_snapshot);
   if (now.reason.find("away for longer") != std::string::npos) reach(Window::away_too_long);
   if (now.reason.find("cannot be loaded") != std::string::npos) reach(Window::snapshot_damaged);
-}
-
-// Only of the live: what a dead process still does is nobody's business.
-void World::audit(const ProcessPtr& process) {
-  const std::shared_ptr<PageStore> store = process->replica->database()->store();
-  const Held held(store);
-  const PageStore::Stats stats = store->stats();
-  if (stats.durable == held.pin().version &&
-      store->recompute_checksum(held.pin()) != stats.checksum) {
-    fail("the recomputed checksum is the rolling one",
-         process->name + " at version " + std::to_string(stats.durable));
-  }
-  const std::uint64_t pages = digest(held);
-  if (process->over()) return;
-  oracle_.version(process->name, held.pin().version, pages);
-  const Replica::Info info = process->replica->info();
-  if (info.state == ReplicaState::failed) {
-    reach(Window::failed);
-    if (!process->log->gave_damage()) {
-      fail("a replica fails for damage alone", process->name + ": " + info.reason);
-    }
-  }
-  for (const auto& [position, how] : process->log->damaged_copies()) {
-    if (position >= info.started_from && position < info.next) {
-      fail("nothing damaged is taken", process->name + " has taken position " +
-                                           std::to_string(position) + ", which it read " + how);
-    }
-  }
 }
 
 // ---- the end ----
@@ -438,9 +370,7 @@ ProcessPtr World::lead_at_last() {
   while (Clock::now() < deadline) {
     std::vector<ProcessPtr> all = all_alive();
     const ProcessPtr process = random_.among(all);
-    Replica::LeadTiming timing;
-    const Outcome outcome = process->replica->lead(in(seconds(20)), &timing);
-    note(process->name + " leads: " + to_string(outcome.status) + " " + outcome.reason);
+    const Outcome outcome = lead(process, seconds(20));
     if (outcome.ok()) return process;
     why = outcome.reason;
     scheduler_.sleep(milliseconds(100));
@@ -470,15 +400,13 @@ void World::step_all_down() {
 
 void World::check_at_last() {
   if (ensemble_.damaged_log() != 0) {
-    for (const ProcessPtr& process : all_alive()) audit(process);
+    for (const ProcessPtr& process : all_alive()) auditor_.audit(*process);
     return;
   }
   for (const ProcessPtr& process : all_alive()) {
     process->quiet = true;
     while (process->busy > 0) scheduler_.sleep(milliseconds(1));
   }
-  // A leader that does not know yet that it was deposed would take itself for the newest.
-  step_all_down();
   const ProcessPtr leader = lead_at_last();
   step_all_down();
   const std::vector<ProcessPtr> all = all_alive();
@@ -489,10 +417,9 @@ void World::check_at_last() {
     }
   }
   if (const Position newest = leader->replica->info().snapshots.complete.position; newest != 0) {
-    snapshot_is_sound(leader, newest);
+    auditor_.snapshot_is_sound(*leader, newest);
   }
   const Position position = leader->replica->info().position;
-  const Held reference(leader->replica->database()->store());
   for (const ProcessPtr& process : all) {
     const Outcome reached = process->replica->wait_position(position, in(kInTime));
     if (!reached.ok()) {
@@ -500,32 +427,8 @@ void World::check_at_last() {
            process->name + " does not reach position " + std::to_string(position) + ": " +
                to_string(reached.status) + " " + reached.reason);
     }
-    audit(process);
-    const Held held(process->replica->database()->store());
-    bool same = held.pin().version == reference.pin().version &&
-                held.pin().page_count == reference.pin().page_count;
-    for (PageNumber page = 1; same && page <= held.pin().page_count; ++page) {
-      const std::uint8_t* const one = held.find(page);
-      const std::uint8_t* const other = reference.find(page);
-      same = (one == nullptr) == (other == nullptr) &&
-             (one == nullptr || std::memcmp(one, other, kPageSize) == 0);
-    }
-    if (!same) {
-      fail("replicas at the same position are the same bytes",
-           process->name + " and " + leader->name + " at position " + std::to_string(position));
-    }
-    Sql sql(*process, true);
-    Statement statement;
-    std::vector<std::int64_t> sound;
-    if (!sql.open() || !sql.read(&statement)) {
-      fail("progress is made once all is well", process->name + " cannot be read: " + sql.error());
-    }
-    oracle_.check_final(statement);
-    if (!sql.numbers("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'",
-                     &sound) ||
-        sound != std::vector<std::int64_t>{1}) {
-      fail("SQLite finds its database in order", process->name);
-    }
+    auditor_.audit(*process);
+    auditor_.compare(*process, *leader);
   }
 }
 

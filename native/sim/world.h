@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/auditor.h"
 #include "sim/bank.h"
 #include "sim/ensemble.h"
 #include "sim/oracle.h"
@@ -31,7 +32,7 @@ class World {
   void crash(const ProcessPtr& process, Window window);
   void close(const ProcessPtr& process);
   void bury(ProcessPtr process);  // what is left of it
-  void lead(ProcessPtr process, Time limit);
+  Outcome lead(const ProcessPtr& process, Time limit);
   ProcessPtr alive(Ensemble::Machine machine) const;
   std::vector<ProcessPtr> all_alive() const;
   ProcessPtr leader() const;  // one that takes itself for it; or null
@@ -41,8 +42,6 @@ class World {
   void trouble_once(Ensemble::Machine machine);
   void snapshot(const ProcessPtr& process);
   void truncate(const ProcessPtr& process);
-  bool snapshot_is_sound(const ProcessPtr& process, Position position);
-  void audit(const ProcessPtr& process);
   void watch();
   void note_snapshots(const Replica::Info& now, const Replica::Info& last) const;
 
@@ -64,6 +63,7 @@ class World {
   Ensemble ensemble_;
   Oracle oracle_;
   Bank bank_;
+  Auditor auditor_;
   std::vector<ProcessPtr> processes_;  // every one there ever was
   int last_group_ = 0;
   int fibers_ = 0;   // of trouble and watch, and elections under way

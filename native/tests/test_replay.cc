@@ -13,6 +13,7 @@
 #include "log/memory_log.h"
 #include "page_fixtures.h"
 #include "pages/image.h"
+#include "records/wire.h"
 #include "replication/replica.h"
 
 using namespace aurora;
@@ -162,6 +163,24 @@ TEST_CASE("a replay refuses what does not fit, and stays what it was") {
   const DecodeError again = replay.apply(entries.back());
   CHECK(again.status == DecodeStatus::corrupt);
   CHECK(again.reason.find("was due") != std::string::npos);
+  CHECK(replay.info().version == 1);
+}
+
+TEST_CASE("a replay that refused a snapshot's begin as its first entry takes the log from its beginning") {
+  Leader leader;
+  const Position last = leader.commit(1, 11, 1);
+  const std::list<Entry> entries = leader.entries(last);
+  // The kind of the LEADER entry is damaged; its body is not that of a begin.
+  Entry damaged = entries.front();
+  damaged.data[offsetof(wire::WireHeader, kind)] = static_cast<char>(RecordKind::snapshot_begin);
+  const std::size_t covered = damaged.data.size() - wire::kChecksumSize;
+  const std::uint64_t sum = wire::checksum(damaged.data.data(), covered);
+  std::memcpy(&damaged.data[covered], &sum, sizeof sum);
+
+  Replay replay;
+  REQUIRE(replay.apply(damaged).status == DecodeStatus::corrupt);
+  for (const Entry& entry : entries) REQUIRE(replay.apply(entry).status == DecodeStatus::ok);
+  CHECK(replay.info().epoch == 1);
   CHECK(replay.info().version == 1);
 }
 

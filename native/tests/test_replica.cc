@@ -299,6 +299,57 @@ TEST_CASE("without a quorum nobody leads, until there is one") {
   check_goes_on(cluster.a, {&cluster.b});
 }
 
+TEST_CASE("a leader that is asked to lead proves by an entry that it does, and its reign goes on") {
+  Cluster cluster;
+  const Outcome led = cluster.a.lead();
+  REQUIRE(led.ok());
+  const Replica::Info before = cluster.a.info();
+  CHECK(cluster.a.lead().position == led.position);
+  const Replica::Info after = cluster.a.info();
+  CHECK(after.appends == before.appends + 1);
+  CHECK(after.position > before.position);
+  CHECK(after.epoch == 1);
+  check_goes_on(cluster.a, {&cluster.b});
+}
+
+TEST_CASE("a leader that has not heard of its successor is elected anew when it is asked to lead") {
+  Cluster cluster;
+  cluster.a_leads();
+  const Outcome successor = cluster.b.lead();
+  REQUIRE(successor.ok());
+  REQUIRE(cluster.a.info().state == ReplicaState::leading);  // as it thinks
+  const Outcome led = cluster.a.lead();
+  INFO(led.reason);
+  REQUIRE(led.ok());
+  CHECK(led.position > successor.position);
+  CHECK(cluster.a.info().epoch == 3);
+  CHECK(!cluster.b.commit({{1, 5}}).ok());
+  check_goes_on(cluster.a, {&cluster.b});
+}
+
+TEST_CASE("a leader whose proof takes too long for the one that asked goes on leading") {
+  Cluster cluster;
+  cluster.a_leads();
+  const Replica::Info before = cluster.a.info();
+  cluster.a.log->hold();
+  CHECK(cluster.a.lead(in(milliseconds(5))).status == Status::no_answer);
+  CHECK(cluster.a.info().state == ReplicaState::leading);
+  cluster.a.log->release();
+  CHECK(cluster.a.lead().position == before.leader_position);
+  check_goes_on(cluster.a, {&cluster.b});
+}
+
+TEST_CASE("closing ends a leader's proof") {
+  Cluster cluster;
+  cluster.a_leads();
+  cluster.a.log->hold();
+  Started leading([&] { return cluster.a.lead(in(std::chrono::hours(1))); });
+  REQUIRE(eventually([&] { return cluster.a.log->holds_one(); }));
+  Started closing([&] { return cluster.a.replica.close(), true; });
+  CHECK(leading.result().status == Status::closed);
+  CHECK(closing.result());
+}
+
 TEST_CASE("a competing writer's foreign entry stops every replica") {
   Cluster cluster;
   cluster.a_leads();
@@ -554,6 +605,30 @@ TEST_CASE("closing during an append leaves the commit's outcome open, unless its
     stepping.result();
     REQUIRE(cluster.b.lead().ok());
     check_goes_on(cluster.b, {});
+  }
+}
+
+TEST_CASE("a replica whose log was closed by others has failed, whatever it did, and can be closed") {
+  for (const std::string was : {"following", "leading", "opening"}) {
+    CAPTURE(was);
+    Cluster cluster;
+    cluster.a_leads();
+    if (was == "leading") REQUIRE(cluster.b.lead().ok());
+    if (was == "opening") {
+      const auto log = std::make_shared<GatedLog>(cluster.log);
+      log->close();
+      Replica late(log, options());
+      REQUIRE(eventually([&] { return late.info().state == ReplicaState::failed; }));
+      continue;
+    }
+    cluster.b.log->close();
+    if (was == "leading") CHECK(!cluster.b.commit({{1, 7}}).ok());
+    REQUIRE(cluster.b.becomes(ReplicaState::failed));
+    CHECK(cluster.b.info().reason.find("closed") != std::string::npos);
+    CHECK(cluster.b.replica.wait_position(1'000'000, patient()).status == Status::closed);
+    CHECK(cluster.b.lead().status == Status::closed);
+    cluster.b.replica.close();
+    CHECK(cluster.b.info().state == ReplicaState::closed);
   }
 }
 

@@ -118,7 +118,8 @@ def test_what_only_a_leader_can_do_names_the_leader(
     store.wait_for(leader.position)
     with pytest.raises(NotLeader) as refused:
         ask(store.log.directory, "lead-only")
-    assert refused.value.hint is not None and "two:1" in refused.value.hint
+    assert refused.value.hint is not None
+    assert f"two:1 (instance {leader.instance})" in refused.value.hint
     store.lead()
     assert ask(store.log.directory, "lead-only") == {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from memory_stores import MemoryEnsemble
 from sqlalchemy import text
 
 from aurora_store import Store, new_token
-from aurora_store.backup import BackupSchedule, list_backups
+from aurora_store.backup import Backup, BackupSchedule, list_backups
 from aurora_store.errors import Corrupt, LogTruncated, NotLeader, TokenExpired
 from aurora_store.maintenance import (
     HistoryPolicy,
@@ -98,6 +99,43 @@ def test_old_tokens_are_forgotten_and_a_backup_is_made_by_policy(
     assert len(list_backups(tmp_path / "backups")) == 1
     with pytest.raises(TokenExpired):
         store.outcome(token)
+
+
+def test_the_first_backup_is_made_once_the_replica_has_caught_up_and_waits_for_no_interval(
+    ensemble: MemoryEnsemble, tmp_path: Path
+) -> None:
+    leader = leading(ensemble)
+    for number in range(200):
+        insert(leader, number)
+    policies = Policies(backups=BackupSchedule(tmp_path), interval=3600.0)
+    standby = ensemble.open("two:1", maintenance=policies)
+    deadline = time.monotonic() + 30.0
+    while not done(standby) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert done(standby) == {"backup"}
+    ((_, backup),) = list_backups(tmp_path)
+    assert isinstance(backup, Backup) and backup.version == leader.status().version
+
+
+def test_there_is_no_backup_of_a_database_that_nobody_has_begun(
+    ensemble: MemoryEnsemble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies = Policies(backups=BackupSchedule(tmp_path), interval=0.02)
+    store = ensemble.open("one:1", maintenance=policies)
+    store.wait_caught_up()
+    store.lead()
+    looks = threading.Semaphore(0)  # each look at everything ends with the disk
+    monkeypatch.setattr(ensemble.logs[0], "disk_usage", lambda: looks.release() or 0)
+    for _ in range(2):
+        assert looks.acquire(timeout=30.0)
+    assert list_backups(tmp_path) == []
+    with store.begin() as connection:
+        connection.execute(text("CREATE TABLE t (n INTEGER)"))
+    deadline = time.monotonic() + 30.0
+    while not done(store) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    ((_, backup),) = list_backups(tmp_path)
+    assert isinstance(backup, Backup) and backup.version == 1
 
 
 def test_an_old_plan_is_refused(ensemble: MemoryEnsemble) -> None:
