@@ -310,9 +310,9 @@ class Subscription:
             try:
                 call()
                 return True
-            except StoreError:
-                raise
-            except Exception:
+            except Exception as error:
+                if isinstance(error, StoreError) and not self._leads(epoch):
+                    raise  # the reign is over: no failure of the handler's
                 self.failures += 1
                 _logger.exception(
                     "subscriber '%s' failed, and is called again in %g s", self._name, pause

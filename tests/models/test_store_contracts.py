@@ -24,6 +24,7 @@ from aurora_store.models import (
     JobConfiguration,
     JobInstanceUpdateEvent,
     JobKey,
+    JobLocked,
     JobUpdateAction,
     JobUpdateEvent,
     JobUpdateKey,
@@ -426,6 +427,39 @@ def test_a_lock_is_of_one_job(stores: Stores) -> None:
     stores.locks.save(lock)
     stores.locks.delete_all()
     assert list(stores.locks.fetch_all()) == []
+
+
+def test_a_job_that_is_locked_is_not_locked_again(stores: Stores) -> None:
+    held = Lock(JOB, "token", "alice", 0, "update u")
+    stores.locks.acquire(held)
+    said = rf"^{JOB} is locked by alice since 1970-01-01T00:00:00\+00:00 \(update u\).*abort"
+    with pytest.raises(JobLocked, match=said):
+        stores.locks.acquire(Lock(JOB, "other", "bob", 1))
+    stores.locks.acquire(Lock(OTHER_JOB, "other", "bob", 1))
+    assert stores.locks.fetch(JOB) == held
+    stores.locks.remove(JOB)
+    stores.locks.acquire(Lock(JOB, "third", "bob", 1))
+
+
+def test_only_the_holder_of_the_lock_changes_a_job(stores: Stores) -> None:
+    stores.locks.check(JOB, None)
+    with pytest.raises(JobLocked, match="not locked any more"):
+        stores.locks.check(JOB, "token")
+    stores.locks.acquire(Lock(JOB, "token", "alice", 0))
+    stores.locks.check(JOB, "token")
+    for token in (None, "other"):
+        with pytest.raises(JobLocked, match="locked by alice"):
+            stores.locks.check(JOB, token)
+
+
+def test_an_update_is_saved_with_the_lock_of_its_job_or_not_at_all(stores: Stores) -> None:
+    given = update("u")
+    stores.locks.acquire(Lock(JOB, "token", "alice", 0))
+    with pytest.raises(JobLocked):
+        stores.updates.save_update(given, lock_token="other")
+    assert stores.updates.fetch_update(given.key) is None
+    stores.updates.save_update(given, lock_token="token")
+    assert stores.updates.fetch_update(given.key) is not None
 
 
 # ---- durability ----

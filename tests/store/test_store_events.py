@@ -11,7 +11,7 @@ from memory_stores import MemoryEnsemble
 from sqlalchemy import Connection, text
 
 from aurora_store import Store
-from aurora_store.errors import CommitOutcomeUnknown, LeadershipLost, WaitTimeout
+from aurora_store.errors import CommitOutcomeUnknown, FormatTooNew, LeadershipLost, WaitTimeout
 from aurora_store.events import Event, Events
 
 LIMIT_S = 30.0
@@ -141,6 +141,22 @@ def test_a_handler_that_fails_gets_the_same_events_again(store: Store) -> None:
         wait(lambda: subscription.delivered == 1, "it was taken in the end")
     assert calls == [["a"], ["a"]]
     assert subscription.failures == 1
+
+
+def test_an_event_that_is_too_new_for_the_handler_is_told_of_in_the_log(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    def handler(events: Sequence[Event]) -> None:
+        if subscription.failures < 2:
+            raise FormatTooNew("a newer release has published it", hint="upgrade this replica")
+
+    with Events(store).subscribe("s", handler) as subscription:
+        began(store, "s")
+        publish(store, "a")
+        wait(lambda: subscription.delivered == 1, "it was taken in the end")
+    assert subscription.failures == 2
+    assert [each.levelname for each in caplog.records if each.exc_info] == ["ERROR", "ERROR"]
+    assert "upgrade this replica" in caplog.text
 
 
 def test_the_current_state_comes_first_and_then_what_changed_since(store: Store) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from aurora_store.models.stores.counts import Counts, JobSummary, RoleSummary, Usage
 from aurora_store.models.stores.crons import CronJobStore
 from aurora_store.models.stores.hosts import AttributeStore, HostMaintenanceStore
-from aurora_store.models.stores.roles import LockStore, QuotaStore, SchedulerStore
+from aurora_store.models.stores.roles import JobLocked, LockStore, QuotaStore, SchedulerStore
 from aurora_store.models.stores.tasks import Page, TaskStore
 from aurora_store.models.stores.updates import JobUpdateStore, SummaryPage, UnknownUpdate
 
@@ -18,6 +18,7 @@ __all__ = [
     "Counts",
     "CronJobStore",
     "HostMaintenanceStore",
+    "JobLocked",
     "JobSummary",
     "JobUpdateStore",
     "LockStore",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Final
 
+from aurora_store.errors import StoreError
 from aurora_store.models.stores.base import BaseStore
 from aurora_store.models.stores.jobs import JobRows, job_key
 from aurora_store.models.values import checks
 from aurora_store.models.values.jobs import Lock, Quota
 from aurora_store.models.values.keys import JobKey
 
-__all__ = ["LockStore", "QuotaStore", "SchedulerStore"]
+__all__ = ["JobLocked", "LockStore", "QuotaStore", "SchedulerStore"]
 
 _SAVE_QUOTA: Final = """INSERT INTO quota (role, cpus, ram_mb, disk_mb) VALUES (?, ?, ?, ?)
   ON CONFLICT (role) DO UPDATE SET cpus = excluded.cpus, ram_mb = excluded.ram_mb,
@@ -25,6 +27,10 @@ _SAVE_LOCK: Final = """INSERT INTO job_lock (job_id, token, user, time_ms, messa
 _SAVE_METADATA: Final = """INSERT INTO scheduler_metadata (name, value) VALUES (?, ?)
   ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value"""
 _FRAMEWORK_ID: Final = "framework_id"
+
+
+class JobLocked(StoreError):
+    """Who would change a job does not hold its lock; nothing was written."""
 
 
 class QuotaStore(BaseStore):
@@ -57,7 +63,11 @@ class QuotaStore(BaseStore):
 
 
 class LockStore(BaseStore):
-    """Who alone may change a job."""
+    """Who alone may change a job.
+
+    An update acquires its job's lock and gives it up when it has ended, so a job has one active
+    update at most. Whoever else changes the job asks `check` first, in the same transaction.
+    """
 
     __slots__ = ()
 
@@ -71,8 +81,37 @@ class LockStore(BaseStore):
         """All, in no particular order."""
         return self._fetch(_LOCKS)
 
+    def check(self, job: JobKey, token: str | None) -> None:
+        """Returns if the job's lock is the one of that token; for `None`, if it has none.
+
+        Raises:
+            JobLocked: it is not.
+        """
+        lock = self.fetch(job)
+        if (lock.token if lock is not None else None) == token:
+            return
+        if lock is None:
+            raise JobLocked(
+                f"{job} is not locked any more, and was to be changed by the holder of a lock",
+                hint="see who removed it, and acquire it again",
+            )
+        why = f" ({lock.message})" if lock.message else ""
+        raise JobLocked(
+            f"{job} is locked by {lock.user} since {_when(lock.time_ms)}{why}",
+            hint="wait until the update has ended, or abort it",
+        )
+
+    def acquire(self, lock: Lock) -> None:
+        """Adds it.
+
+        Raises:
+            JobLocked: the job has one already.
+        """
+        self.check(lock.job, None)
+        self.save(lock)
+
     def save(self, lock: Lock) -> None:
-        """Adds it, or replaces the one of its job."""
+        """Adds it, or replaces the one of its job, whoever holds that."""
         job = JobRows(self._connection).put(lock.job)
         self._run(_SAVE_LOCK, (job, lock.token, lock.user, lock.time_ms, lock.message))
 
@@ -92,6 +131,10 @@ class LockStore(BaseStore):
                 sql, parameters
             )
         ]
+
+
+def _when(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, timezone.utc).isoformat(timespec="seconds")
 
 
 class SchedulerStore(BaseStore):

@@ -10,6 +10,7 @@ from aurora_store.errors import StoreError
 from aurora_store.models.query import JobUpdateQuery
 from aurora_store.models.stores.base import BaseStore
 from aurora_store.models.stores.jobs import JobRows, job_key
+from aurora_store.models.stores.roles import LockStore
 from aurora_store.models.values.canonical import Decoded, decode, dump, encode
 from aurora_store.models.values.config import Metadata
 from aurora_store.models.values.enums import JobUpdateStatus
@@ -125,8 +126,17 @@ class JobUpdateStore(BaseStore):
 
     # ---- writing ----
 
-    def save_update(self, update: JobUpdate) -> None:
-        """Adds an update, or replaces one of that key; its events stay."""
+    def save_update(self, update: JobUpdate, *, lock_token: str | None = None) -> None:
+        """Adds an update, or replaces one of that key; its events stay.
+
+        Args:
+            lock_token: only if the job's lock is the one of this token.
+
+        Raises:
+            JobLocked: it is not.
+        """
+        if lock_token is not None:
+            LockStore(self._connection).check(update.key.job, lock_token)
         jobs = JobRows(self._connection)
         job = jobs.put(update.key.job)
         before = self._find(update.key)
