@@ -1,6 +1,7 @@
 # Every target that has a `##` comment is listed by `make help`.
 
 PYTHON ?= python3
+VENV := .venv
 FUZZ_CXX ?= $(firstword $(shell command -v clang++) $(wildcard /usr/bin/clang++-*))
 FUZZ_SECONDS ?= 600
 JOBS ?= 2
@@ -16,14 +17,14 @@ SIM_SEEDS ?= 10000
 PACKAGES := libsqlite3-dev libzstd-dev libxxhash-dev doctest-dev cmake g++ make patch zookeeper \
             default-jre-headless
 FUZZERS := $(basename $(notdir $(wildcard native/fuzz/fuzz_*.cc)))
-INSTALLED := .venv/.installed
+INSTALLED := $(VENV)/.installed
 BUILD_INPUTS := setup.py pyproject.toml $(shell find compat -type f) $(shell find native -not -path 'native/tests*' \
                   -not -path 'native/fuzz*' -not -path 'native/sim*' -type f)
 
 # Prerequisites are steps, in this order.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps venv libmesos test native-test sim asan tsan fuzz lint demo demo-framework cluster vagrant-validate bench bench-page reliability mesos-extra soak clean
+.PHONY: help deps venv libmesos test python-test pythons native-test sim asan tsan fuzz lint demo demo-framework cluster vagrant-validate bench bench-page reliability mesos-extra soak clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -54,17 +55,33 @@ deps: ## Install the Debian packages that are missing
 venv: deps $(INSTALLED) ## Create .venv with the package, its native part and the test tools
 
 $(INSTALLED): $(BUILD_INPUTS)
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[test]'
 	touch $@
 
 libmesos: venv ## Fetch libmesos, unless it is already there
-	.venv/bin/aurora-store libmesos fetch
+	$(VENV)/bin/aurora-store libmesos fetch
 
-test: deps venv libmesos native-test ## Run all tests: C++, SQLAlchemy's suite, Python
-	.venv/bin/python -m pytest tests/dialect -c tests/dialect/pytest.ini -q
-	.venv/bin/python -m pytest tests/cluster
-	.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --ignore tests/cluster
+test: native-test python-test ## Run all tests: C++, SQLAlchemy's suite, Python
+
+python-test: venv libmesos ## Run SQLAlchemy's suite and the Python tests
+	$(VENV)/bin/python -m pytest tests/dialect -c tests/dialect/pytest.ini -q
+	$(VENV)/bin/python -m pytest tests/cluster
+	$(VENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --ignore tests/cluster
+
+pythons: ## Run python-test on each of PYTHONS that is there
+	@passed=; failed=; missing=; \
+	for python in $(PYTHONS); do \
+	  if ! $$python --version >/dev/null 2>&1; then \
+	    missing="$$missing $$python"; \
+	  elif $(MAKE) python-test PYTHON=$$python VENV=build/pythons/$${python##*/}; then \
+	    passed="$$passed $$python"; \
+	  else \
+	    failed="$$failed $$python"; \
+	  fi; \
+	done; \
+	echo "Passed:$${passed:- none}. Failed:$${failed:- none}. Not on this machine:$${missing:- none}."; \
+	test -n "$$passed" && test -z "$$failed"
 
 native-test: deps ## Build and run the C++ unit tests and the simulation, also with planted bugs
 	cmake -S native -B build/native -DAURORA_TESTS=ON -DAURORA_SIM=ON -DAURORA_PLANTS=ON
@@ -98,42 +115,42 @@ fuzz: deps ## Run each fuzzer for FUZZ_SECONDS (600); needs clang
 	done
 
 lint: venv ## Check style and types of the Python code
-	.venv/bin/ruff check .
-	.venv/bin/mypy --strict aurora_store
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy --strict aurora_store
 
 demo: venv libmesos ## Run the demonstration, with DEMO_ARGS
-	.venv/bin/aurora-store demo $(DEMO_ARGS)
+	$(VENV)/bin/aurora-store demo $(DEMO_ARGS)
 
 demo-framework: venv libmesos ## Kill the leaders of a Mesos framework, with DEMO_ARGS
-	.venv/bin/aurora-store demo-framework $(DEMO_ARGS)
+	$(VENV)/bin/aurora-store demo-framework $(DEMO_ARGS)
 
 cluster: PACKAGES += iproute2 libfaketime
 cluster: venv libmesos ## Run three machines that are namespaces through SCENARIO, or all; needs root
-	.venv/bin/python -m vagrant.namespaces run $(SCENARIO)
+	$(VENV)/bin/python -m vagrant.namespaces run $(SCENARIO)
 
 vagrant-validate: PACKAGES := vagrant
 vagrant-validate: deps ## Check vagrant/Vagrantfile; needs no hypervisor
 	cd vagrant && vagrant validate --ignore-provider
 
 bench: venv libmesos ## Run the benchmarks, with BENCH_ARGS; results in bench-results
-	.venv/bin/python -c 'import matplotlib, psycopg' 2>/dev/null \
-	  || .venv/bin/python -m pip install -q --disable-pip-version-check -e '.[test,bench]'
-	.venv/bin/python -m benchmarks --json bench-results/results.json --plots bench-results $(BENCH_ARGS)
+	$(VENV)/bin/python -c 'import matplotlib, psycopg' 2>/dev/null \
+	  || $(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[test,bench]'
+	$(VENV)/bin/python -m benchmarks --json bench-results/results.json --plots bench-results $(BENCH_ARGS)
 
 bench-page: venv ## Put the tables and plots of bench-results into docs/benchmarks.md
-	.venv/bin/python -m benchmarks.page bench-results/results.json
+	$(VENV)/bin/python -m benchmarks.page bench-results/results.json
 
 reliability: venv libmesos ## Live through a compressed day of load, for docs/reliability.md
-	.venv/bin/python -c 'import matplotlib' 2>/dev/null \
-	  || .venv/bin/python -m pip install -q --disable-pip-version-check -e '.[test,bench]'
-	.venv/bin/python -m benchmarks.reliability --json bench-results/reliability.json \
+	$(VENV)/bin/python -c 'import matplotlib' 2>/dev/null \
+	  || $(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[test,bench]'
+	$(VENV)/bin/python -m benchmarks.reliability --json bench-results/reliability.json \
 	  --page docs/reliability.md $(RELIABILITY_ARGS)
 
 mesos-extra: venv libmesos ## Install the extra "mesos" afresh for each of PYTHONS, and try it
-	AURORA_STORE_PYTHONS="$(PYTHONS)" .venv/bin/python -m pytest tests/dev/test_mesos_extra.py -v
+	AURORA_STORE_PYTHONS="$(PYTHONS)" $(VENV)/bin/python -m pytest tests/dev/test_mesos_extra.py -v
 
 soak: venv libmesos ## Run the long tests that end replicas at random
-	.venv/bin/python -m pytest tests/soak -q -s
+	$(VENV)/bin/python -m pytest tests/soak -q -s
 
 clean: ## Remove all that was built, and .venv
 	rm -rf build dist *.egg-info .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,7 +11,7 @@ from pysqlite3 import dbapi2
 from pysqlite3.dbapi2 import Error
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing_extensions import Self
 
     from aurora_store.driver import Connection
 

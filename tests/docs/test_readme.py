@@ -172,6 +172,18 @@ def test_what_a_named_target_runs_exists(target: str) -> None:
         assert (_ROOT / tests).exists(), f"{tests} is not there"
 
 
+def test_on_no_python_at_all_nothing_has_passed() -> None:
+    ran = subprocess.run(
+        ["make", "--no-print-directory", "pythons", "PYTHONS=python9.8 python9.9"],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60.0,
+    )
+    assert ran.stdout == "Passed: none. Failed: none. Not on this machine: python9.8 python9.9.\n"
+    assert ran.returncode != 0
+
+
 def test_the_errors_table_is_that_of_the_module() -> None:
     table = _TEXTS["README.md"].partition("## Errors")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \| (\d+) \|$", table, re.MULTILINE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import Double, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aurora_store.models.tables.base import Base, EnumNumber
@@ -24,7 +24,8 @@ class QuotaRow(Base):
     __table_args__ = {"sqlite_with_rowid": False}
 
     role: Mapped[str] = mapped_column(primary_key=True)
-    cpus: Mapped[float]
+    # Named, because what `float` alone becomes depends on the release of SQLAlchemy.
+    cpus: Mapped[float] = mapped_column(Double)
     ram_mb: Mapped[int]
     disk_mb: Mapped[int]
 
