@@ -22,15 +22,21 @@ def rebuilt(table: str, **options: Any) -> Iterator[BatchOperations]:
     """Alembic's `op.batch_alter_table`, with the table's triggers made again after it.
 
     For what SQLite's ALTER TABLE cannot do. Alembic copies the rows into a new table and drops the
-    old one, and its triggers with it. Where a trigger names a column that is to go, drop the
-    trigger before.
+    old one, and its triggers with it. Those of other tables may name this one. Where a trigger
+    names a column that is to go, drop the trigger before.
 
     Args:
         options: those of `batch_alter_table`.
     """
     triggers = list(op.get_bind().scalars(_TRIGGERS, {"table": table}))
-    with op.batch_alter_table(table, **options) as batch:
-        yield batch
+    # The new table gets its name while there is none of that name: SQLite would not have the
+    # triggers of others that name it.
+    op.get_bind().exec_driver_sql("PRAGMA legacy_alter_table = ON")
+    try:
+        with op.batch_alter_table(table, **options) as batch:
+            yield batch
+    finally:
+        op.get_bind().exec_driver_sql("PRAGMA legacy_alter_table = OFF")
     for sql in triggers:
         op.get_bind().exec_driver_sql(sql)
 

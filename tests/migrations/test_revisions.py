@@ -129,6 +129,32 @@ def test_a_rebuilt_table_keeps_its_triggers(tmp_path: Path) -> None:
         assert connection.scalar(text("SELECT name FROM told")) == "a"
 
 
+def test_a_table_that_triggers_of_others_name_is_rebuilt_all_the_same(tmp_path: Path) -> None:
+    first = (
+        *FIRST[:4],
+        [
+            *FIRST[4],
+            "CREATE TABLE gone (name TEXT)",
+            "CREATE TRIGGER go AFTER INSERT ON gone BEGIN"
+            " DELETE FROM worker WHERE name = NEW.name; END",
+        ],
+        None,
+    )
+    write(tmp_path / "farm", [first])
+    (tmp_path / "farm" / "farm_0002.py").write_text(
+        "from aurora_store.migrations import rebuilt\n"
+        'revision = "farm_0002"\ndown_revision = "farm_0001"\ndef upgrade():\n'
+        "    with rebuilt('worker', recreate='always') as batch:\n"
+        "        batch.alter_column('name', nullable=False)\n"
+    )
+    with empty_database() as connection:
+        for revision in Schema(tmp_path / "farm").revisions:
+            revision.upgrade(connection)
+        connection.execute(text("INSERT INTO worker VALUES ('a'), ('b')"))
+        connection.execute(text("INSERT INTO gone VALUES ('a')"))
+        assert connection.scalars(text("SELECT name FROM worker")).all() == ["b"]
+
+
 @pytest.mark.parametrize(
     ("downgrade", "why"),
     [
