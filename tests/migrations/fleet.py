@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,7 +47,7 @@ class Fleet:
         self.start_all(release, initialize=True)
 
     def _spawn(self, number: int, release: Release, *, initialize: bool = False) -> Worker:
-        path = f"{release.path}:{_WORKER.parent}:{_WORKER.parents[1]}"
+        path = os.pathsep.join(map(str, (release.path, *_WORKER.parents[:2])))
         environment = {"AURORA_STORE_LIBMESOS": str(fetch()), "PYTHONPATH": path}
         worker = self._workers.enter_context(spawn(_WORKER, environment))
         version = worker.call(

@@ -12,16 +12,12 @@ import aurora_store
 from aurora_store import events, models
 from aurora_store.migrations import Schema
 
-__all__ = ["FUTURE", "MODEL_HEAD", "Release", "later_release", "this_release"]
+__all__ = ["EVENTS_HEAD", "MODEL_HEAD", "Release", "later_release", "this_release"]
 
-FUTURE: Final = Path(__file__).with_name("future")
+_FUTURE: Final = Path(__file__).with_name("future")
 _PACKAGE: Final = Path(aurora_store.__file__).parent
-MODEL_HEAD: Final = next(
-    name
-    for name in Schema(models.REVISIONS, events.REVISIONS).heads
-    if (models.REVISIONS / f"{name}.py").exists()
-)
-"""The newest revision of the model that this release has."""
+EVENTS_HEAD, MODEL_HEAD = sorted(Schema(models.REVISIONS, events.REVISIONS).heads)
+"""The newest revisions that this release has, of the events and of the model."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def later_release(directory: Path, *, compatible: bool) -> Release:
                 source.write_text(re.sub(r"\bancestor\b", "predecessor", text), "utf-8")
     planted = package / "models" / "versions" / "model_9001.py"
     kind = "compatible" if compatible else "incompatible"
-    shutil.copy(FUTURE / f"model_9001_{kind}.py", planted)
+    shutil.copy(_FUTURE / f"model_9001_{kind}.py", planted)
     _edit(planted, r'down_revision = "HEAD"', f'down_revision = "{MODEL_HEAD}"')
     return Release(version, directory)
 

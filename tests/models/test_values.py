@@ -78,7 +78,7 @@ def test_the_canonical_form_is_the_same_in_every_process() -> None:
     )
     found = {
         subprocess.run(
-            [sys.executable, "-c", program, str(Path(__file__).parent)],
+            [sys.executable, "-c", program, str(Path(__file__).parents[1])],
             capture_output=True,
             check=True,
             env={"PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"},
