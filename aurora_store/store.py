@@ -283,24 +283,60 @@ class Store:
             MigrationFailed: there is nothing to undo, or it cannot be undone; nothing was changed.
             NotLeader, LogUnavailable, and what a commit may raise.
         """
+        migrator = self.require_migrator()
+        with self._leading(migrator, lead):
+            return migrator.downgrade(to)
+
+    def upgrade(self, *, lead: bool = False) -> list[Entry]:
+        """Has what was undone applied again; returns what that adds to the journal.
+
+        It is released, and applied at once if this software knows it; otherwise it is once software
+        leads that does.
+
+        Args:
+            lead: become the leader for it, where all software needs what was undone, so that nobody
+                leads. One that stands for election steps down afterwards.
+
+        Raises:
+            MigrationFailed: there is no schema, or a revision fails: it stays released, and this
+                replica leads no more.
+            NotLeader, LogUnavailable, and what a commit may raise.
+        """
+        migrator = self.require_migrator()
+        with self._leading(migrator, lead):
+            before = len(migrator.journal().entries)
+            migrator.release()
+            self.lead()  # migrates
+            return list(migrator.journal().entries[before:])
+
+    def require_migrator(self) -> Migrator:
+        """`migrator`, where there must be one.
+
+        Raises:
+            MigrationFailed: the store was opened without a schema.
+        """
         if self._migrator is None:
             raise MigrationFailed(
                 f"{self._where} was opened without a schema",
                 hint="open it with Store.open(..., schema=Schema(...))",
             )
+        return self._migrator
+
+    @contextmanager
+    def _leading(self, migrator: Migrator, lead: bool) -> Iterator[None]:
+        """Leads while the block runs, if it is to; goes on only where that is this replica's."""
         follows = lead and self.status().state is not State.LEADING
         if follows:
             self._elect(30.0)
         try:
-            undone = self._migrator.downgrade(to)
+            yield
         except BaseException:
             if follows:
                 with suppress(StoreError):
                     self.step_down()
             raise
-        if (follows and self.under_election) or not self._migrator.verdict().may_read:
+        if (follows and self.under_election) or not migrator.verdict().may_read:
             self.step_down()
-        return undone
 
     # ---- transactions ----
 

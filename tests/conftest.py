@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from memory_stores import MemoryEnsemble
+from releases import Releases
 
 
 @pytest.fixture
@@ -21,3 +23,9 @@ def ensemble() -> Iterator[MemoryEnsemble]:
     """Of stores in this process, on the test double of a replicated log."""
     with ExitStack() as stack:
         yield MemoryEnsemble(stack)
+
+
+@pytest.fixture
+def releases(ensemble: MemoryEnsemble, tmp_path: Path) -> Releases:
+    """Of a scheduler, as stores on that ensemble."""
+    return Releases(ensemble, tmp_path)

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from aurora_store import Store, new_token
 from aurora_store.errors import CommitOutcomeUnknown, StoreError
+from aurora_store.migrations import Schema
 
 _store: Store | None = None
 _bank: list[threading.Thread] = []
@@ -26,9 +27,11 @@ def _opened() -> Store:
     return _store
 
 
-def open_store(**options: Any) -> None:
+def open_store(revisions: str | None = None, software: str | None = None, **options: Any) -> None:
+    """Opens it; with the schema of a directory of revisions, if there is one."""
     global _store
-    _store = Store.open(options.pop("directory"), **options)
+    schema = None if revisions is None else Schema(revisions, software=software)
+    _store = Store.open(options.pop("directory"), schema=schema, **options)
 
 
 def catch_up(timeout: float = 30.0) -> int:

@@ -37,7 +37,8 @@ class Backup:
         page_count: of 4096 bytes each.
         absent_pages: pages without content: zeros in the file, and not part of the checksum.
         user_version: SQLite's ``PRAGMA user_version``.
-        alembic_version: the schema's revision, if Alembic keeps one in the database.
+        alembic_version: the schema's newest revisions: as its store's journal of migrations has
+            them or, for a store without a schema, Alembic's own table.
         software: that made the backup.
         host: of the replica that made it.
     """

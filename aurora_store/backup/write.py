@@ -174,6 +174,8 @@ def _hold(store: Store) -> tuple[Image, str | None]:
 
 
 def _alembic_version(store: Store) -> str | None:
+    if store.migrator is not None:  # which reads whether the software fits or not
+        return ",".join(sorted(store.migrator.journal().heads)) or None
     with store.read() as connection:
         there = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'alembic_version'"
         if connection.exec_driver_sql(there).first() is None:

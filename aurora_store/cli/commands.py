@@ -15,6 +15,7 @@ from aurora_store.cli.lead import lead
 from aurora_store.cli.libmesos import libmesos
 from aurora_store.cli.log import log
 from aurora_store.cli.recovery import recovery
+from aurora_store.cli.schema import schema
 from aurora_store.cli.snapshot import snapshot
 from aurora_store.cli.sql import sql
 from aurora_store.cli.status import status
@@ -57,6 +58,7 @@ main.add_command(lead)
 main.add_command(libmesos)
 main.add_command(log)
 main.add_command(recovery)
+main.add_command(schema)
 main.add_command(snapshot)
 main.add_command(sql)
 main.add_command(status)

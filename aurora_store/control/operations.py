@@ -6,12 +6,12 @@ returns what the answer is to hold. It only unpacks and calls: the work is a met
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from aurora_store.errors import NoSuchSnapshot, NotLeader, TruncationRefused
+from aurora_store.errors import MigrationFailed, NoSuchSnapshot, NotLeader, TruncationRefused
 from aurora_store.maintenance import (
     HistoryPolicy,
     TruncationPlan,
@@ -21,6 +21,7 @@ from aurora_store.maintenance import (
 from aurora_store.status import State
 
 if TYPE_CHECKING:
+    from aurora_store.migrations import Entry
     from aurora_store.snapshots import Snapshot
     from aurora_store.store import Store
 
@@ -43,8 +44,11 @@ def operation(name: str) -> Callable[[Operation], Operation]:
     return register
 
 
-def require_leader(store: Store, doing: str) -> None:
+def require_leader(store: Store, doing: str, *, otherwise: str = "") -> None:
     """Refuses on a replica that does not lead, and says where the leader is.
+
+    Args:
+        otherwise: what to do if there is none.
 
     Raises:
         NotLeader
@@ -58,6 +62,8 @@ def require_leader(store: Store, doing: str) -> None:
             f"run the command on {status.leader_host} (instance {status.leader_instance}), which"
             " was last heard of as the leader"
         )
+    if otherwise:
+        hint += f"; if nobody leads: {otherwise}"
     raise NotLeader(
         f"this replica ({store.host}) cannot {doing}: it is {status.state.value}, and only the"
         " leader can",
@@ -142,6 +148,70 @@ def truncate_execute(store: Store, arguments: Arguments, progress: Progress) -> 
         )
     execute_truncation(store, plan, progress=progress)
     return _plan(plan)
+
+
+@operation("schema standing")
+def schema_standing(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    """How this replica's software stands to the database."""
+    migrator = store.require_migrator()
+    verdict = migrator.verdict()
+    return {
+        "host": store.host,
+        "state": store.status().state.value,
+        "software": migrator.schema.software,
+        "heads": list(migrator.schema.heads),
+        "standing": verdict.standing.value,
+        "reason": verdict.reason,
+        "hint": verdict.hint,
+    }
+
+
+@operation("schema plan")
+def schema_plan(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    """What a downgrade to the revision `to` would undo."""
+    _require_to_lead(store, "undo revisions", "downgrade", arguments)
+    return {"undo": _steps(store.require_migrator().journal().to_undo(arguments["to"]))}
+
+
+@operation("schema downgrade")
+def schema_downgrade(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    """Does so, if it would undo the revisions `undo` still; with `lead` as the next leader."""
+    to, expected = arguments["to"], arguments["undo"]
+    _require_to_lead(store, "undo revisions", "downgrade", arguments)
+    planned = [each.revision for each in store.require_migrator().journal().to_undo(to)]
+    if planned != expected:
+        raise MigrationFailed(
+            f"{', '.join(planned)} would be undone by now, instead of {', '.join(expected)};"
+            " nothing was changed",
+            hint="run the command again, and look at what it would undo",
+        )
+    return {"undone": _steps(store.downgrade(to, lead=bool(arguments.get("lead"))))}
+
+
+@operation("schema upgrade")
+def schema_upgrade(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    """Releases what was undone, and applies what this replica's software knows."""
+    _require_to_lead(store, "release revisions", "upgrade", arguments)
+    done = store.upgrade(lead=bool(arguments.get("lead")))
+    return {
+        "released": _steps(each for each in done if each.action == "release"),
+        "applied": _steps(each for each in done if each.action == "upgrade"),
+    }
+
+
+def _require_to_lead(store: Store, doing: str, command: str, arguments: Arguments) -> None:
+    """Refuses where the leader's software is to do something, and this one is not to lead."""
+    if not arguments.get("lead"):
+        again = ("aurora-store schema", command, arguments.get("to", ""), "--lead --directory")
+        command = " ".join([*filter(None, again), str(store.log.directory)])
+        require_leader(store, doing, otherwise=command)
+
+
+def _steps(entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    return [
+        {"revision": each.revision, "message": each.message, "software": each.software}
+        for each in entries
+    ]
 
 
 def _history(arguments: Arguments) -> HistoryPolicy:

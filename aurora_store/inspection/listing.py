@@ -68,6 +68,8 @@ def row_of(action: Action) -> Row:
         if record.kind in (Kind.LEADER, Kind.SNAPSHOT_BEGIN):
             leader = leader_of(data)
             note = f"{leader.host}, {leader.software}"
+            if leader.schema:
+                note += f", schema {leader.schema}"
     except ForeignEntry as exc:
         return Row(position, FOREIGN, learned, len(data), note=exc.message)
     except FormatTooNew as exc:

@@ -25,6 +25,8 @@ from typing import Any, Final
 from pysqlite3 import dbapi2
 from sqlalchemy import Connection
 
+from aurora_store.errors import MigrationFailed
+
 __all__ = ["Entry", "Journal", "append", "newest", "read"]
 
 _CREATE: Final = """CREATE TABLE IF NOT EXISTS aurora_store_migration (
@@ -115,6 +117,32 @@ class Journal:
                 needing.add(entry.revision)
                 found.append(entry)
         return found[::-1]
+
+    def to_undo(self, to: str) -> list[Entry]:
+        """The applied revisions that a downgrade to this one undoes, newest first.
+
+        Raises:
+            MigrationFailed: there are none, or one cannot be undone.
+        """
+        if to not in self.applied:
+            there = ", ".join(self.applied) or "none"
+            raise MigrationFailed(f"the database has no revision {to}; it has {there}")
+        undo = self.built_upon(to)
+        if not undo:
+            raise MigrationFailed(f"nothing in the database builds upon revision {to}")
+        for entry in undo:
+            if entry.downgrade is None:
+                raise MigrationFailed(
+                    f"{entry} cannot be undone; nothing was changed",
+                    hint="restore a backup of before: see docs/operations.md",
+                )
+        return undo
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The newest applied revision of each branch."""
+        followed = {name for entry in self.applied.values() for name in entry.after}
+        return tuple(name for name in self.applied if name not in followed)
 
     @property
     def fingerprint(self) -> str | None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
+from pysqlite3 import dbapi2
 from sqlalchemy import NullPool
 
 from aurora_store import driver
 from aurora_store.dialect import create_engine
-from aurora_store.errors import LogUnavailable, MigrationFailed
+from aurora_store.errors import LogUnavailable, MigrationFailed, SchemaMismatch, StoreClosed
 from aurora_store.migrations import journal
 from aurora_store.migrations.journal import Entry, Journal
-from aurora_store.migrations.schema import Schema, Verdict
+from aurora_store.migrations.rehearsal import begun
+from aurora_store.migrations.schema import Schema, Standing, Verdict
 
 __all__ = ["Migrator"]
 
@@ -68,15 +73,20 @@ class Migrator:
             self._judged = judged
         return judged[1]
 
-    def unfit(self) -> str:
-        """Why this replica must not lead, as far as it knows; empty if it may."""
-        if self._failure:
-            return self._failure
+    def look(self) -> Verdict | None:
+        """The verdict for a status, with a migration that failed; `None`: it cannot be read now."""
         try:
             verdict = self.verdict()
-        except LogUnavailable:
-            return ""  # it has read nothing yet
-        return "" if verdict.may_lead else verdict.reason
+        except (LogUnavailable, StoreClosed):
+            return None
+        if self._failure and verdict.standing is Standing.BEHIND:
+            return replace(verdict, reason=self._failure, failed=True)
+        return verdict
+
+    def unfit(self) -> str:
+        """Why this replica must not lead, as far as it knows; empty if it may."""
+        verdict = self.look()
+        return "" if verdict is None or verdict.may_lead else verdict.reason
 
     def require_fit(self) -> None:
         """Refuses to lead before anybody is deposed for it.
@@ -127,6 +137,32 @@ class Migrator:
         self._failure = ""
         with self._engine.begin() as connection:
             return self.schema.release(connection, host=self._host)
+
+    @contextmanager
+    def migrated(self, source: dbapi2.Connection, path: Path) -> Iterator[dbapi2.Connection]:
+        """A SQLite database of another release as this software needs it, to restore it.
+
+        Yields `source`, or a copy of it in memory that was migrated.
+
+        Raises:
+            SchemaMismatch: this software could not lead with it.
+            MigrationFailed: a revision that it lacks fails on it.
+        """
+        verdict = self.schema.judge(journal.read(source.execute))
+        if not verdict.may_lead:
+            raise SchemaMismatch(
+                f"{path} cannot be restored by this replica's software, and nothing was changed:"
+                f" {verdict.reason}",
+                hint="have a replica lead with software that fits it, or use another backup",
+            )
+        if verdict.may_read:
+            yield source
+            return
+        with closing(dbapi2.connect(":memory:", isolation_level=None)) as copy:
+            source.backup(copy)
+            with begun(copy) as connection:
+                self.schema.upgrade(connection, host=self._host)
+            yield copy
 
     def journal(self) -> Journal:
         """What was done to the schema, as far as it is durable."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from pysqlite3 import dbapi2
@@ -29,21 +29,24 @@ _OF_SCHEMA: Final = re.compile(
 @contextmanager
 def empty_database() -> Iterator[Connection]:
     """A connection, in a transaction, to a database in memory that is gone afterwards."""
-    engine = create_engine("sqlite://", module=dbapi2, poolclass=StaticPool)
+    with (
+        closing(dbapi2.connect(":memory:", isolation_level=None)) as raw,
+        begun(raw) as connection,
+    ):
+        yield connection
 
-    @event.listens_for(engine, "connect")
-    def _autocommit(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
+
+@contextmanager
+def begun(raw: dbapi2.Connection) -> Iterator[Connection]:
+    """A transaction of SQLAlchemy on an ordinary connection, without an `isolation_level`."""
+    engine = create_engine("sqlite://", creator=lambda: raw, module=dbapi2, poolclass=StaticPool)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
-    try:
-        with engine.connect() as connection, connection.begin():
-            yield connection
-    finally:
-        engine.dispose()
+    with engine.connect() as connection, connection.begin():
+        yield connection
 
 
 def learn_downgrades(revisions: Sequence[Revision]) -> Mapping[str, list[Statement] | None]:

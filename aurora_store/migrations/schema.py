@@ -46,11 +46,13 @@ class Verdict:
     Attributes:
         reason: why it may not do all.
         hint: the command to try next.
+        failed: a migration failed in this process, and would fail again; the reason is its error.
     """
 
     standing: Standing
     reason: str = ""
     hint: str = ""
+    failed: bool = False
 
     @property
     def may_read(self) -> bool:
@@ -60,7 +62,7 @@ class Verdict:
     @property
     def may_lead(self) -> bool:
         """Whether it may lead, after an upgrade if need be."""
-        return self.may_read or self.standing is Standing.BEHIND
+        return self.may_read or (self.standing is Standing.BEHIND and not self.failed)
 
     def error(self, doing: str) -> SchemaMismatch:
         """The refusal of what it may not do."""
@@ -116,7 +118,8 @@ class Schema:
             return Verdict(
                 Standing.REVERTED,
                 f"its software needs {undone}",
-                "aurora-store schema upgrade DIRECTORY on the leader has it applied again",
+                "to have it applied again, on the leader's machine: aurora-store schema upgrade"
+                " --directory DIR (with --lead if nobody leads)",
             )
         if lacking:
             names = ", ".join(each.id for each in lacking)
@@ -180,19 +183,7 @@ class Schema:
         Raises:
             MigrationFailed: there is nothing to undo, or a revision cannot be undone; roll back.
         """
-        before = journal.read(connection.exec_driver_sql)
-        if to not in before.applied:
-            there = ", ".join(before.applied) or "none"
-            raise MigrationFailed(f"the database has no revision {to}; it has {there}")
-        undo = before.built_upon(to)
-        if not undo:
-            raise MigrationFailed(f"nothing in the database builds upon revision {to}")
-        for entry in undo:
-            if entry.downgrade is None:
-                raise MigrationFailed(
-                    f"{entry} cannot be undone; nothing was changed",
-                    hint="restore a backup of before: see docs/operations.md",
-                )
+        undo = journal.read(connection.exec_driver_sql).to_undo(to)
         for entry in undo:
             self._undo(connection, entry, host)
         return undo
@@ -271,5 +262,14 @@ def _too_new(entry: Entry, why: str) -> Verdict:
     return Verdict(
         Standing.TOO_NEW,
         f"the database has {entry}, {why}",
-        "upgrade this replica's software, or undo the revision: aurora-store schema downgrade",
+        f"upgrade this replica's software{_or_undo(entry)}",
+    )
+
+
+def _or_undo(entry: Entry) -> str:
+    if not entry.after or entry.downgrade is None:
+        return ""
+    return (
+        f", or undo the revision on the leader's machine: aurora-store schema downgrade --directory"
+        f" DIR {entry.after[0]} (with --lead on this one if nobody leads)"
     )

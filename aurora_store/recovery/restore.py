@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,6 +77,8 @@ def restore(
     anew. The next one is this replica's, and begins with a snapshot, unless candidates elect
     another one.
 
+    A store with a schema migrates what is restored in a copy first.
+
     Args:
         path: of a sound SQLite database with pages of 4096 bytes.
         force: also if there is something in the database.
@@ -90,10 +92,16 @@ def restore(
         CommitOutcomeUnknown: see whether the next leader has it.
         RecoveryRefused: the database is not empty, and `force` is not given.
         Corrupt: the file is no such database.
+        SchemaMismatch: this software could not lead with it, whatever `force` says.
+        MigrationFailed: a revision that the file lacks fails on it. Nothing has changed.
     """
     report = progress or (lambda step, done, total: None)
     source_path = Path(os.path.abspath(path))
-    with closing(_open(source_path)) as source, closing(driver.connect(store.name)) as target:
+    with (
+        closing(_open(source_path)) as opened,
+        _fitting(store, opened, source_path) as source,
+        closing(driver.connect(store.name)) as target,
+    ):
         target.acquire_turn()
         try:
             empty = _is_empty(target)
@@ -130,6 +138,15 @@ def _open(path: Path) -> dbapi2.Connection:
         source.close()
         raise Corrupt(f"{path} has pages of {size} bytes, and a store has {PAGE_BYTES}")
     return source
+
+
+def _fitting(
+    store: Store, source: dbapi2.Connection, path: Path
+) -> AbstractContextManager[dbapi2.Connection]:
+    """What is to be restored, as the store's software needs it."""
+    if store.migrator is None:
+        return nullcontext(source)
+    return store.migrator.migrated(source, path)
 
 
 def _is_empty(connection: driver.Connection) -> bool:

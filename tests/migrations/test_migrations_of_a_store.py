@@ -7,57 +7,13 @@ from pathlib import Path
 
 import pytest
 from memory_stores import MemoryEnsemble
+from releases import Releases, add, caught_up, standing, workers_of
 from revision_files import BROKEN, FIRST, RACKS, RIVAL, ZONES, Step, write
 from sqlalchemy import text
 
-from aurora_store import Store
 from aurora_store.errors import MigrationFailed, NotLeader, SchemaMismatch
 from aurora_store.migrations import Schema, Standing
 from aurora_store.status import State
-
-
-class Releases:
-    """Makes replicas whose software knows some revisions."""
-
-    def __init__(self, ensemble: MemoryEnsemble, directory: Path) -> None:
-        self._ensemble = ensemble
-        self._directory = directory
-        self._count = 0
-
-    def open(self, *steps: Step) -> Store:
-        directory = write(self._directory / f"release-{self._count + 1}", steps)
-        return self.open_with(Schema(directory, software=f"farm {len(steps)}"))
-
-    def open_with(self, schema: Schema) -> Store:
-        self._count += 1
-        store = self._ensemble.open(f"host-{self._count}", schema=schema)
-        store.wait_caught_up()
-        return store
-
-
-@pytest.fixture
-def releases(ensemble: MemoryEnsemble, tmp_path: Path) -> Releases:
-    return Releases(ensemble, tmp_path)
-
-
-def add(store: Store, name: str) -> None:
-    with store.begin() as connection:
-        connection.execute(text("INSERT INTO worker (name) VALUES (:name)"), {"name": name})
-
-
-def workers_of(store: Store) -> list[str]:
-    with store.read() as connection:
-        return list(connection.scalars(text("SELECT name FROM worker ORDER BY name")))
-
-
-def standing(store: Store) -> Standing:
-    assert store.migrator is not None
-    return store.migrator.verdict().standing
-
-
-def caught_up(store: Store, leader: Store) -> Store:
-    store.wait_for(leader.position)
-    return store
 
 
 def test_the_leader_migrates_before_it_serves_and_records_who_did_it(releases: Releases) -> None:

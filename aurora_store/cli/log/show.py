@@ -152,7 +152,12 @@ def _header(action: Action, record: Record) -> dict[str, Any]:
     }
     if record.kind is Kind.LEADER:
         leader = leader_of(action.data)
-        header |= {"host": leader.host, "software": leader.software, "instance": leader.instance}
+        header |= {
+            "host": leader.host,
+            "software": leader.software,
+            "instance": leader.instance,
+            "schema": leader.schema,
+        }
     return header
 
 
