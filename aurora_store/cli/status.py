@@ -253,13 +253,20 @@ def _row(look: Look, overview: Overview) -> tuple[str, ...]:
 def _note(look: Look, overview: Overview) -> str:
     if look.status is None:
         return look.problem
-    if look is overview.leader:
-        return ""
-    if look.state == "leading":
+    if look.state == "leading" and look is not overview.leader:
         return "was replaced, and does not know it yet"
-    if look.state == "standby":  # a reason would be that of its last step down
-        return str((look.status.get("candidate") or {}).get("unfit", ""))
+    if look.state in ("leading", "standby"):  # a reason would be that of its last step down
+        return _schema(look.status) or str((look.status.get("candidate") or {}).get("unfit", ""))
     return str(look.status["reason"])
+
+
+def _schema(status: dict[str, Any]) -> str:
+    """How its software does not fit the database: /status has the long reason."""
+    schema = status.get("schema") or {}
+    standing = schema.get("standing")
+    if standing in (None, "current", "ahead"):
+        return ""
+    return f"schema {standing}{': migration failed' if schema.get('failed') else ''}"
 
 
 def _disk(maintenance: dict[str, Any] | None) -> str:

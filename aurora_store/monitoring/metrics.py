@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import (
@@ -18,8 +19,9 @@ from aurora_store import __version__
 from aurora_store.status import PAGE_BYTES, Latency, State, Status
 
 if TYPE_CHECKING:
-    from aurora_store.election import Candidate, CandidateState
+    from aurora_store.election import Candidate
     from aurora_store.maintenance import MaintenanceStatus
+    from aurora_store.migrations.migrator import Migrator
     from aurora_store.store import Store
 
 _Number = Callable[[Status], float]
@@ -112,6 +114,8 @@ class StoreCollector(Collector):
             yield _histogram(name, text, latency(status))
         if status.maintenance is not None:
             yield from _of_maintenance(status.maintenance)
+        if self._store.migrator is not None:
+            yield _of_schema(self._store.migrator)
         if self.candidate is not None:
             yield from _of_candidate(self.candidate)
 
@@ -141,6 +145,19 @@ def _of_maintenance(maintenance: MaintenanceStatus) -> Iterator[Metric]:
     yield from (done, failures, failing)
 
 
+def _of_schema(migrator: Migrator) -> Metric:
+    from aurora_store.migrations import Standing
+
+    verdict = migrator.look()
+    return _one_hot(
+        "schema",
+        "1 for how the software stands to the database; all 0 while that cannot be read.",
+        (each.value for each in Standing),
+        None if verdict is None else verdict.standing,
+        label="standing",
+    )
+
+
 def _of_candidate(candidate: Candidate) -> Iterator[Metric]:
     from aurora_store.election import CandidateState
 
@@ -153,10 +170,12 @@ def _of_candidate(candidate: Candidate) -> Iterator[Metric]:
     yield CounterMetricFamily("aurora_store_candidate_reigns", "Times it led.", status.reigns)
 
 
-def _one_hot(name: str, text: str, states: Iterable[str], now: State | CandidateState) -> Metric:
-    family = GaugeMetricFamily(f"aurora_store_{name}", text, labels=["state"])
+def _one_hot(
+    name: str, text: str, states: Iterable[str], now: Enum | None, *, label: str = "state"
+) -> Metric:
+    family = GaugeMetricFamily(f"aurora_store_{name}", text, labels=[label])
     for state in states:
-        family.add_metric([state], state == now.value)
+        family.add_metric([state], now is not None and state == now.value)
     return family
 
 

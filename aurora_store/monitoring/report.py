@@ -15,6 +15,7 @@ from aurora_store.status import PAGE_BYTES, Latency, SnapshotStatus, State, Stat
 if TYPE_CHECKING:
     from aurora_store.election import Candidate
     from aurora_store.maintenance import MaintenanceStatus
+    from aurora_store.migrations.migrator import Migrator
     from aurora_store.store import Store
 
 _STILL_LIMIT_S = 60.0  # for a replica that opens
@@ -26,13 +27,18 @@ def health(
     """Whether requests should go to this replica, and if not, where to.
 
     Returns:
-        200: it leads. 503: it follows, or is opening; the leader, if known, is beside it. 500: it
+        200: it leads. 503: it follows, or is opening, or leads and its software does not fit the
+        database, until it has migrated or stepped down; the leader, if known, is beside it. 500: it
         failed or was closed, or has been opening for a minute in which it read nothing.
     """
     status = store.status()
     code, role, reason = HTTPStatus.SERVICE_UNAVAILABLE, status.state.value, status.reason
     if status.state is State.LEADING:
-        code, role = HTTPStatus.OK, "leader"
+        verdict = None if store.migrator is None else store.migrator.look()
+        if store.migrator is None or (verdict is not None and verdict.may_read):
+            code, role = HTTPStatus.OK, "leader"
+        elif verdict is not None:
+            reason = verdict.reason
     elif status.state in (State.FAILED, State.CLOSED):
         code = HTTPStatus.INTERNAL_SERVER_ERROR
     elif status.state is State.OPENING and history.still_for(status) > _STILL_LIMIT_S:
@@ -86,6 +92,18 @@ def status_document(store: Store, candidate: Candidate | None, history: History)
         "commit_latency": _latency(status.commit_latency),
         "last_minute": _recent(recent),
         "candidate": None if candidate is None else _candidate(candidate),
+        "schema": None if store.migrator is None else _schema(store.migrator, status),
+    }
+
+
+def _schema(migrator: Migrator, status: Status) -> dict[str, Any]:
+    verdict = migrator.look()
+    return {
+        "standing": None if verdict is None else verdict.standing.value,
+        "reason": "" if verdict is None else verdict.reason,
+        "failed": verdict is not None and verdict.failed,
+        "software": ", ".join(migrator.schema.heads),
+        "leader": status.leader_schema,
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from harness import Worker
 from monitored import Monitored, spawn_store  # noqa: E402
+from revision_files import FIRST, write
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,8 @@ def module_workers() -> Iterator[ExitStack]:
 
 
 def _leading(workers: ExitStack, directory: Path) -> Worker:
-    worker = spawn_store(workers, directory=str(directory / "log"))
+    revisions = str(write(directory / "revisions", [FIRST]))
+    worker = spawn_store(workers, directory=str(directory / "log"), revisions=revisions)
     worker.call("catch_up")
     worker.call("lead")
     return worker
@@ -27,7 +29,7 @@ def _leading(workers: ExitStack, directory: Path) -> Worker:
 
 @pytest.fixture
 def single(workers: ExitStack, tmp_path: Path) -> Worker:
-    """A store of one replica, leading; no server yet."""
+    """A store of one replica, with a schema, leading; no server yet."""
     return _leading(workers, tmp_path)
 
 

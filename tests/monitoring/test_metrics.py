@@ -15,6 +15,7 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
+from aurora_store.migrations import Standing
 from aurora_store.status import Latency, State
 
 _DOC = Path(__file__).parents[2] / "docs" / "monitoring.md"
@@ -54,7 +55,7 @@ def test_every_label_of_a_state_is_documented(single: Worker) -> None:
     single.call("stand", name="red")
     single.call("tell_of_candidate")
     found = metrics(address)
-    for name in ("aurora_store_state", "aurora_store_candidate_state"):
+    for name in ("aurora_store_state", "aurora_store_schema", "aurora_store_candidate_state"):
         row = next(line for line in _DOC.read_text().splitlines() if line.startswith(f"| `{name}`"))
         said = set(re.findall(r"`([^`]+)`", row.rpartition(":")[2]))
         assert said == {state for (state,) in found[name]}
@@ -67,6 +68,14 @@ def test_exactly_the_state_of_the_replica_is_one(single: Worker) -> None:
     single.call("step_down")
     assert metrics(address)["aurora_store_state"][("standby",)] == 1
     assert sum(metrics(address)["aurora_store_state"].values()) == 1
+
+
+def test_the_standing_of_the_software_is_told_where_there_is_a_schema(
+    single: Worker, monitored: Monitored
+) -> None:
+    one_hot = metrics(single.call("serve"))["aurora_store_schema"]
+    assert one_hot == {(each.value,): float(each is Standing.CURRENT) for each in Standing}
+    assert "aurora_store_schema" not in metrics(monitored.monitors[0])
 
 
 def test_commits_are_counted_in_a_histogram_with_the_store_s_bounds(shared: Worker) -> None:

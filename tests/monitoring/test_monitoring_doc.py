@@ -130,6 +130,8 @@ tests:
          values: '1000x39 1001x60'}
       - {series: 'aurora_store_last_entry_age_seconds{job="scheduler", instance="b"}',
          values: '0x39 15+15x60'}
+      - {series: 'aurora_store_schema{job="scheduler", instance="b", standing="too new"}',
+         values: '0x39 1x60'}
       - {series: 'BUCKET{job="scheduler", instance="a", le="0.5"}',
          values: '0+100x39 4000x60'}
       - {series: 'BUCKET{job="scheduler", instance="a", le="1.0"}',

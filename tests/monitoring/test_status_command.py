@@ -290,6 +290,32 @@ def test_replicas_that_call_themselves_the_same_are_told_apart_by_their_addresse
     assert [cells[0] for cells in _rows(Overview((one, other)))] == ["vm (h:0)", "vm (h:1)"]
 
 
+@pytest.mark.parametrize(
+    ("state", "schema", "shown"),
+    [
+        ("standby", None, "standby"),
+        ("standby", {"standing": "ahead", "failed": False}, "standby"),
+        ("standby", {"standing": None, "failed": False}, "standby"),
+        ("standby", {"standing": "too new", "failed": False}, "standby: schema too new"),
+        (
+            "standby",
+            {"standing": "behind", "failed": True},
+            "standby: schema behind: migration failed",
+        ),
+        ("leading", {"standing": "reverted", "failed": False}, "leading: schema reverted"),
+    ],
+)
+def test_a_replica_that_does_not_fit_the_database_has_it_beside_its_state(
+    state: str, schema: dict[str, Any] | None, shown: str
+) -> None:
+    said = look("one", state, 3, 80, 80)
+    assert said.status is not None
+    said.status["schema"] = schema
+    said.status["candidate"] = None
+    ((_, cell, *_),) = _rows(Overview((said,)))
+    assert cell == shown
+
+
 def test_without_a_leader_the_distance_is_to_the_end_that_anybody_knows() -> None:
     one, other = look("one", "standby", 3, 80, 95), look("other", "standby", 3, 90, 90)
     overview = Overview((one, other, Look(Replica("dead", "dead:1"), None, "no connection")))
