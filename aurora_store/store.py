@@ -272,7 +272,7 @@ class Store:
         """Undoes what builds upon revision `to`, in one transaction; returns it, newest first.
 
         With the SQL that the database has, so the software need not know these revisions. They are
-        not applied again before `Migrator.release`. A leader whose software needs them steps down,
+        not applied again before `upgrade`. A leader whose software needs them steps down,
         and so does one that stands for election if it became the leader for this.
 
         Args:

@@ -11,6 +11,7 @@ from store_worker import (  # noqa: F401  (called by the tests)
     query,
     script,
     status,
+    step_down,
     wait_for,
     wait_not_leading,
 )

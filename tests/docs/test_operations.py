@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import WorkerError
 from memory_stores import MemoryEnsemble
+from revision_files import write
 from sqlalchemy import text
 
 import aurora_store.backup
@@ -214,6 +216,159 @@ def test_roll_back_to_yesterday(machines: Machines) -> None:
     (stage, *_) = lines
     early = (moment - timedelta(days=1)).isoformat()
     machines.run([stage], 1, codes={"recovery stage": 20}, **{"2026-11-24T14:05Z": early})
+
+
+# ---- upgrade and downgrade of a release ----
+
+OLD = ("zone_0001", "Hosts have a zone", None, True, ["CREATE TABLE zone (host, name)"], None)
+NEW = (
+    "zone_0002",
+    "Zones are racks",
+    "zone_0001",
+    False,
+    ["ALTER TABLE zone RENAME TO rack"],
+    ["ALTER TABLE rack RENAME TO zone"],
+)
+(
+    BACK_UP,
+    SHOW,
+    STATUS,
+    SHOW_AFTERWARDS,
+    SHOW_BEFORE_IT_IS_UNDONE,
+    DOWNGRADE,
+    UPGRADE,
+    DOWNGRADE_AS_THE_LAST,
+    STATUS_AT_THE_END,
+) = commands("Upgrade and downgrade of a release")
+
+
+class Releases:
+    """Three machines with the old release; the first one leads, and has a zone."""
+
+    def __init__(self, stack: ExitStack, root: Path) -> None:
+        self.stack = stack
+        self.machines = Machines(stack, root)
+        self.old = str(write(root / "old", [OLD]))
+        self.new = str(write(root / "new", [OLD, NEW]))
+        self.machines.start(1, 2, 3, auto_initialize=True, revisions=self.old)
+        self.lead(1)
+        insert = "INSERT INTO zone VALUES ('host-1', 'west')"
+        self.machines.replicas[1].call("script", statements=[insert])
+
+    def replace(self, number: int, release: str) -> None:
+        self.machines.stop(number)
+        self.machines.start(number, revisions=release)
+
+    def lead(self, number: int) -> None:
+        """Lets one lead, and waits until all have heard of it."""
+        for replica in self.machines.replicas.values():
+            if replica.call("status")["state"] == "leading":
+                replica.call("step_down")  # there are no heartbeats here that would tell it
+        self.machines.replicas[number].call("lead")
+        position = self.machines.replicas[number].call("status")["position"]
+        for replica in self.machines.replicas.values():
+            replica.call("wait_for", position=position)
+
+    def states(self, command: str = STATUS, code: int = 0) -> list[str]:
+        """As the page's command shows them, by machine."""
+        (shown,) = self.machines.run([command], 1, codes={"status": code})
+        return [line.split("\t")[1] for line in shown.stdout.splitlines()[1:]]
+
+    def upgrade(self) -> None:
+        """All, with the first one as the leader."""
+        for number in (2, 3, 1):
+            self.replace(number, self.new)
+        self.lead(1)
+
+    def rows(self, number: int, table: str) -> list[list[Any]]:
+        statement = f"SELECT host, name FROM {table}"
+        return self.machines.replicas[number].call("query", statement=statement)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def of_releases(stack: ExitStack, tmp_path: Path) -> Releases:
+    return Releases(stack, tmp_path)
+
+
+HOSTS = [["host-1", "west"]]
+
+
+def test_a_rolling_upgrade(of_releases: Releases) -> None:
+    machines = of_releases.machines
+    _, shown = machines.run([BACK_UP, SHOW], 1)
+    assert "zone_0001" in shown.stdout and "zone_0002" not in shown.stdout
+    for number in (2, 3):
+        of_releases.replace(number, of_releases.new)
+    assert of_releases.states() == ["leading", "standby: schema behind", "standby: schema behind"]
+    of_releases.lead(2)
+    assert of_releases.states() == ["standby: schema too new", "leading", "standby"]
+    of_releases.replace(1, of_releases.new)
+    assert of_releases.states() == ["standby", "leading", "standby"]
+    (shown,) = machines.run([SHOW_AFTERWARDS], 1)
+    assert "zone_0002" in shown.stdout and "10.0.0.2:8080" in shown.stdout
+    assert of_releases.rows(1, "rack") == HOSTS
+
+
+def test_back_again_while_the_new_release_runs(of_releases: Releases) -> None:
+    machines = of_releases.machines
+    of_releases.upgrade()
+    of_releases.replace(2, of_releases.old)
+    assert of_releases.states() == ["leading", "standby: schema too new", "standby"]
+    _, undone = machines.run([SHOW_BEFORE_IT_IS_UNDONE, DOWNGRADE], 1)
+    assert "zone_0002" in undone.stdout
+    of_releases.lead(2)
+    reverted = "standby: schema reverted"
+    assert of_releases.states() == [reverted, "leading", reverted]
+    assert of_releases.rows(2, "zone") == HOSTS
+    (released,) = machines.run([UPGRADE], 2)
+    assert "released\tzone_0002" in released.stdout
+    of_releases.lead(3)
+    assert of_releases.rows(1, "rack") == HOSTS
+
+
+def test_all_need_what_was_undone_and_one_leads_to_apply_it_again(of_releases: Releases) -> None:
+    machines = of_releases.machines
+    of_releases.upgrade()
+    machines.run([DOWNGRADE], 1)
+    machines.run([UPGRADE], 1, codes={"upgrade": 13})
+    machines.run([f"{UPGRADE} --lead"], 1)
+    assert of_releases.rows(1, "rack") == HOSTS
+
+
+def test_back_again_with_only_the_old_release_left(of_releases: Releases) -> None:
+    machines = of_releases.machines
+    of_releases.upgrade()
+    for number in (1, 2, 3):
+        of_releases.replace(number, of_releases.old)
+    too_new = "standby: schema too new"
+    assert of_releases.states(code=31) == [too_new] * 3
+    machines.run([DOWNGRADE], 2, codes={"downgrade": 13})
+    (undone,) = machines.run([DOWNGRADE_AS_THE_LAST], 2)
+    assert "zone_0002" in undone.stdout
+    position = machines.replicas[2].call("status")["position"]
+    for replica in machines.replicas.values():
+        replica.call("wait_for", position=position)
+    assert of_releases.states(STATUS_AT_THE_END) == ["standby", "leading", "standby"]
+    assert of_releases.rows(1, "zone") == HOSTS
+
+
+def test_with_everything_down_a_log_is_made_of_any_backup_and_the_leader_sees_to_its_schema(
+    of_releases: Releases,
+) -> None:
+    machines = of_releases.machines
+    of_releases.upgrade()
+    (back_up, *_) = commands("Backups")
+    machines.run([back_up], 1)
+    machines.stop(1, 2, 3)
+    machines.run(commands("Recovery with everything down"), 1)
+    alone = Machines(of_releases.stack, machines.root / "alone", count=1)
+    shutil.copytree(machines.log(1), alone.log(1))
+    alone.start(1, revisions=of_releases.old)
+    with pytest.raises(WorkerError, match="zone_0002"):
+        alone.replicas[1].call("lead")
+    alone.stop(1)
+    alone.start(1, revisions=of_releases.new)
+    alone.replicas[1].call("lead")
 
 
 def test_backups(machines: Machines) -> None:
