@@ -20,7 +20,7 @@ from revision_files import BROKEN, FIRST, RACKS, ZONES, Step, write
 from stores import spawn_store
 
 from aurora_store import Store
-from aurora_store.cli import main
+from aurora_store.cli.commands import main
 from aurora_store.control import ControlServer
 from aurora_store.migrations import Standing
 from aurora_store.status import State
