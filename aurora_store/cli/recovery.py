@@ -206,7 +206,8 @@ def commit(directory: Path, force: bool, as_json: bool) -> None:
 
     Exit codes: 12 a store that cannot be controlled has the directory open; 13 the store does not
     lead, and the message names the leader; 15 see whether the next leader has it; 24 nothing is
-    staged, or the target is not empty.
+    staged, or the target is not empty; 37 the store's software could not lead with the copy,
+    whatever --force says, or 38 cannot migrate it: nothing was changed.
 
     \b
     Examples:

@@ -17,7 +17,7 @@ from aurora_store.dialect import create_engine
 from aurora_store.errors import LogUnavailable, MigrationFailed, SchemaMismatch, StoreClosed
 from aurora_store.migrations import journal
 from aurora_store.migrations.journal import Entry, Journal
-from aurora_store.migrations.rehearsal import begun
+from aurora_store.migrations.rehearsal import transaction
 from aurora_store.migrations.schema import Schema, Standing, Verdict
 
 __all__ = ["Migrator"]
@@ -160,7 +160,7 @@ class Migrator:
             return
         with closing(dbapi2.connect(":memory:", isolation_level=None)) as copy:
             source.backup(copy)
-            with begun(copy) as connection:
+            with transaction(copy) as connection:
                 self.schema.upgrade(connection, host=self._host)
             yield copy
 

@@ -31,13 +31,13 @@ def empty_database() -> Iterator[Connection]:
     """A connection, in a transaction, to a database in memory that is gone afterwards."""
     with (
         closing(dbapi2.connect(":memory:", isolation_level=None)) as raw,
-        begun(raw) as connection,
+        transaction(raw) as connection,
     ):
         yield connection
 
 
 @contextmanager
-def begun(raw: dbapi2.Connection) -> Iterator[Connection]:
+def transaction(raw: dbapi2.Connection) -> Iterator[Connection]:
     """A transaction of SQLAlchemy on an ordinary connection, without an `isolation_level`."""
     engine = create_engine("sqlite://", creator=lambda: raw, module=dbapi2, poolclass=StaticPool)
 

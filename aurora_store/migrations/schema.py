@@ -270,6 +270,6 @@ def _or_undo(entry: Entry) -> str:
     if not entry.after or entry.downgrade is None:
         return ""
     return (
-        f", or undo the revision on the leader's machine: aurora-store schema downgrade --directory"
+        ", or undo the revision on the leader's machine: aurora-store schema downgrade --directory"
         f" DIR {entry.after[0]} (with --lead on this one if nobody leads)"
     )

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from appointed import Appointed
 from memory_stores import MemoryEnsemble
 from mesos_cluster import mesos_cluster
+from revision_files import FIRST, write
 from schedulers import Make, Watched, tasks, wait, wait_running, wait_state
 
 from aurora_store import Store
 from aurora_store.dev import MesosCluster
 from aurora_store.errors import LeadershipLost, NotLeader, WaitTimeout
 from aurora_store.framework import FrameworkState, Transition
+from aurora_store.migrations import Schema, Standing
 
 
 def frameworks(cluster: MesosCluster, name: str) -> dict[str, bool]:
@@ -51,6 +54,19 @@ class Hanging:
     def stop(self) -> None:
         if self._what == "stop":
             threading.Event().wait()
+
+
+def test_a_framework_runs_on_a_store_whose_schema_it_migrates_when_it_leads(
+    ensemble: MemoryEnsemble, make: Make, tmp_path: Path
+) -> None:
+    store = ensemble.open("one:1", schema=Schema(write(tmp_path / "farm", [FIRST])))
+    framework = make(store, Watched())
+    framework.start()
+    framework.wait_active(timeout=60.0)
+    assert store.migrator is not None
+    assert store.migrator.verdict().standing is Standing.CURRENT
+    wait(lambda: "TASK_RUNNING" in tasks(store).values(), "a task runs")
+    assert framework.status.unfit == ""
 
 
 def test_id_is_kept_and_the_next_leader_registers_with_it(

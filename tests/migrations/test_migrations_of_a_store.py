@@ -83,6 +83,8 @@ def test_older_software_refuses_what_is_not_compatible_and_deposes_nobody(
     for refused in (old.lead, lambda: workers_of(old)):
         with pytest.raises(SchemaMismatch, match="farm_0003 .*does not know it"):
             refused()
+    hint = old.migrator.verdict().hint if old.migrator is not None else ""
+    assert "aurora-store schema downgrade --directory DIR farm_0002 (with --lead" in hint
     add(new, "still leads")
     assert old.migrator is not None and "farm_0003" in old.migrator.unfit()
 
@@ -172,7 +174,8 @@ def test_what_was_undone_is_applied_again_only_when_it_is_released(releases: Rel
     assert standing(new) is Standing.REVERTED
     with pytest.raises(SchemaMismatch, match="farm_0002 .*undone by") as refused:
         new.lead()
-    assert refused.value.hint is not None and "schema upgrade" in refused.value.hint
+    assert refused.value.hint is not None
+    assert "aurora-store schema upgrade --directory DIR" in refused.value.hint
     old = caught_up(releases.open(FIRST), new)
     old.lead()
     assert old.migrator is not None

@@ -254,6 +254,29 @@ def test_an_upgrade_with_nothing_to_do_says_so(controlled: Controlled) -> None:
     }
 
 
+# ---- restore ----
+
+
+def test_a_copy_that_the_leader_could_not_lead_with_is_not_committed_even_by_force(
+    controlled: Controlled, tmp_path: Path
+) -> None:
+    new = controlled.open(FIRST, ZONES, RACKS)
+    new.lead()
+    new.backup(tmp_path / "new.db")
+    new.downgrade("farm_0001")
+    old = caught_up(controlled.open(FIRST), new)
+    old.lead()
+    add(old, "stays")
+    where = ["--directory", str(old.log.directory)]
+    stage = CliRunner().invoke(main, ["recovery", "stage", str(tmp_path / "new.db"), *where])
+    assert stage.exit_code == 0, stage.stderr
+    commit = CliRunner().invoke(main, ["recovery", "commit", "--force", *where])
+    assert commit.exit_code == 37
+    assert "farm_0003" in commit.stderr and "nothing was changed" in commit.stderr
+    assert old.status().state is State.LEADING
+    assert workers_of(old) == ["stays"]
+
+
 # ---- show ----
 
 
