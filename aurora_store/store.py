@@ -34,6 +34,7 @@ from aurora_store.errors import (
     LogUnavailable,
     MigrationFailed,
     NotLeader,
+    SchemaMismatch,
     StoreClosed,
     StoreError,
     WaitTimeout,
@@ -227,7 +228,12 @@ class Store:
         """
         if self._migrator is None:
             return self._elect(timeout)
-        self._migrator.require_fit()
+        try:
+            self._migrator.require_fit()
+        except SchemaMismatch:
+            with suppress(WaitTimeout):
+                self.wait_caught_up(timeout=timeout)  # what it was refused for may be of the past
+            self._migrator.require_fit()
         elected = self._elect(timeout)
         try:
             self._migrator.migrate()
@@ -336,6 +342,10 @@ class Store:
                     self.step_down()
             raise
         if (follows and self.under_election) or not migrator.verdict().may_read:
+            # The end of a log without a leader may be unknown to the standbys, which go by what
+            # they know: one more entry settles the one that they have to know.
+            with suppress(StoreError):  # somebody else leads: that settles it, too
+                self._elect(30.0)
             self.step_down()
 
     # ---- transactions ----
