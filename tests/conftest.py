@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from memory_stores import MemoryEnsemble
-from releases import Releases
+from release_stores import Releases
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from releases import Releases, add, caught_up, standing, workers_of
+from release_stores import Releases, add, caught_up, standing, workers_of
 from revision_files import BROKEN, FIRST, RACKS, ZONES
 
 from aurora_store import Store

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from memory_stores import MemoryEnsemble
-from releases import Releases, add, caught_up, standing, workers_of
+from release_stores import Releases, add, caught_up, standing, workers_of
 from revision_files import BROKEN, FIRST, RACKS, RIVAL, ZONES, Step, write
 from sqlalchemy import text
 

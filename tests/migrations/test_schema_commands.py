@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from memory_stores import MemoryEnsemble
-from releases import Releases, add, caught_up, standing, workers_of
+from release_stores import Releases, add, caught_up, standing, workers_of
 from revision_files import BROKEN, FIRST, RACKS, ZONES, Step, write
 from stores import spawn_store
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from releases import Releases, add, caught_up
+from release_stores import Releases, add, caught_up
 from revision_files import BROKEN, FIRST, RACKS, ZONES
 
 from aurora_store import Store
