@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from fleet import Fleet
 from harness import WorkerDied, WorkerError
-from releases import EVENTS_HEAD, MODEL_HEAD, Release, later_release, this_release
+from package_copies import EVENTS_HEAD, MODEL_HEAD, Release, later_release, this_release
 
 NOW = this_release()
 
