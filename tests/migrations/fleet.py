@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import Worker, WorkerError, free_ports, spawn
-from installed_releases import Release
+from package_copies import Release
 from revision_files import write
 from schema_text import READ_SCHEMA, normal_form
 from stores import wait_acknowledged

@@ -66,10 +66,6 @@ def lead() -> None:
     _opened().lead()
 
 
-def step_down() -> None:
-    _opened().step_down()
-
-
 def wait_for(position: int) -> None:
     _opened().wait_for(position)
 

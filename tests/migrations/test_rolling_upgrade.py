@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from fleet import Fleet
 from harness import WorkerDied, WorkerError
-from installed_releases import EVENTS_HEAD, MODEL_HEAD, Release, later_release, this_release
+from package_copies import EVENTS_HEAD, MODEL_HEAD, Release, later_release, this_release
 
 NOW = this_release()
 
@@ -129,7 +129,6 @@ def test_a_leader_killed_while_it_migrates_has_done_all_of_it_or_nothing(
 ) -> None:
     fleet.fill(0, count=3000)
     fleet.replicas[0].call("stop_load")
-    fleet.replicas[0].call("step_down")
     leader = fleet.replace(2, incompatible)
     begin = time.monotonic()
     leader.call("lead")
@@ -138,7 +137,6 @@ def test_a_leader_killed_while_it_migrates_has_done_all_of_it_or_nothing(
     assert took_over(fleet) == "after"
     for share in (0.4, 0.7, 0.9, 1.0, 1.2):
         fleet.replicas[0].call("release")  # what was undone, if it was
-        fleet.replicas[0].call("step_down")
         leading = fleet.start(2, incompatible).start("lead")
         time.sleep(share * took)  # when the process dies is what is tried out
         fleet.replicas[2].kill()
