@@ -40,10 +40,13 @@ class ReadCursor(dbapi2.Cursor):  # type: ignore[misc]
 
     def execute(self, sql: str, parameters: Any = (), /) -> Self:
         """Executes one statement."""
+        connection = self.connection
+        if not connection.in_transaction:
+            connection.ask()
         try:
             _execute(self, sql, parameters)
         except Error as error:
-            self.connection.raise_refused(error)
+            connection.raise_refused(error)
         return self
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> Self:
@@ -140,6 +143,7 @@ class Cursor(ReadCursor):
         it waits in line.
         """
         connection = self.connection
+        connection.ask()
         try:
             self._execute_whole(sql, parameters)
         except Error as error:

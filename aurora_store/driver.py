@@ -104,8 +104,8 @@ class StoreHandle:
         database: its `aur_database*`.
         begin_timeout_s: how long a transaction waits in line for the write lock.
         commit_timeout_s: how long a commit waits for a quorum.
-        admit: is called with a connection whose transaction has just begun; what it raises ends
-            the transaction.
+        admit: is called with a connection whose transaction has just begun, or that is about to
+            execute a statement outside one; what it raises ends the transaction.
     """
 
     database: Any
@@ -194,6 +194,7 @@ class Connection(dbapi2.Connection):  # type: ignore[misc]
         self.commit_position = 0  # a log position that includes the last commit
         self._undecided = False
         self._admit = handle.admit
+        self._asking = False
         self._native: Final = _connection.NativeConnection(handle.database, read_only=read_only)
         super().__init__(
             f"file:aurora?vfs=aurora&connection={self._native.id}",
@@ -251,6 +252,16 @@ class Connection(dbapi2.Connection):  # type: ignore[misc]
             except BaseException:
                 self.rollback()
                 raise
+
+    def ask(self) -> None:
+        """Has a statement outside a transaction admitted; what `admit` executes itself is."""
+        if self._admit is None or self._asking:
+            return
+        self._asking = True
+        try:
+            self._admit(self)
+        finally:
+            self._asking = False
 
     def _begin_immediate(self, timeout_s: float | None) -> None:
         native = self._native

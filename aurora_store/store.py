@@ -217,14 +217,15 @@ class Store:
         elected anew: then the position of the LEADER entry is another one.
 
         A store with a schema migrates the database first, in one transaction, however long that
-        takes; transactions of other threads are refused until it is done.
+        takes; transactions of other threads are refused, or wait in line, until it is done.
 
         Raises:
             NotLeader: other candidates won all the time.
             LogUnavailable: no quorum answered within `timeout` seconds.
             Corrupt, FormatTooNew: this copy must not lead.
             SchemaMismatch: this software must not lead; nobody was deposed for it, if it was known.
-            MigrationFailed: the database is as it was, and this replica leads no more.
+            MigrationFailed: the database is as it was, and this replica leads no more; nobody was
+                deposed for a revision that fails on any database.
         """
         if self._migrator is None:
             return self._elect(timeout)

@@ -27,7 +27,7 @@ from sqlalchemy import Connection
 
 from aurora_store.errors import MigrationFailed
 
-__all__ = ["Entry", "Journal", "append", "newest", "read"]
+__all__ = ["ACTIONS", "Entry", "Journal", "append", "newest", "read"]
 
 _CREATE: Final = """CREATE TABLE IF NOT EXISTS aurora_store_migration (
   number INTEGER PRIMARY KEY,
@@ -53,6 +53,9 @@ _IS_THERE: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'aurora_store_migra
 
 _NEWEST: Final = "SELECT fingerprint FROM aurora_store_migration ORDER BY number DESC LIMIT 1"
 
+ACTIONS: Final = {"upgrade": "applied", "downgrade": "undone", "release": "released"}
+"""Those that this release knows, and what it says of them."""
+
 Execute = Callable[[str], Iterable[Any]]
 """Runs SQL and returns its rows: SQLAlchemy's `exec_driver_sql`, or a DB-API `execute`."""
 
@@ -75,7 +78,7 @@ class Entry:
     fingerprint: str
 
     def __str__(self) -> str:
-        done = {"upgrade": "applied", "downgrade": "undone", "release": "released"}[self.action]
+        done = ACTIONS.get(self.action, self.action)
         when = f"{self.time:%Y-%m-%d %H:%M:%S} UTC"
         return f"{self.revision} ({self.message}), {done} by {self.software} on {self.host}, {when}"
 
@@ -100,6 +103,8 @@ class Journal:
         applied: dict[str, Entry] = {}
         reverted: dict[str, Entry] = {}
         for entry in entries:
+            if entry.action not in ACTIONS:
+                continue  # of a newer release: `unknown`
             applied.pop(entry.revision, None)
             reverted.pop(entry.revision, None)
             if entry.action == "upgrade":
@@ -107,6 +112,19 @@ class Journal:
             elif entry.action == "downgrade":
                 reverted[entry.revision] = entry
         return cls(tuple(entries), applied, reverted)
+
+    @property
+    def unknown(self) -> Entry | None:
+        """One with an action of a newer release: it cannot be told what the database has."""
+        return next((each for each in self.entries if each.action not in ACTIONS), None)
+
+    def branches_of(self, revisions: Iterable[str]) -> Journal:
+        """What concerns some revisions, and those behind them in their branches."""
+        names = set(revisions)
+        for entry in self.entries:
+            if names.intersection(entry.after):
+                names.add(entry.revision)
+        return Journal.of([each for each in self.entries if each.revision in names])
 
     def built_upon(self, revision: str) -> list[Entry]:
         """The applied revisions that need this one, newest first."""

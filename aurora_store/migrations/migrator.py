@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pysqlite3 import dbapi2
-from sqlalchemy import NullPool
+from sqlalchemy import Connection, NullPool
 
 from aurora_store import driver
 from aurora_store.dialect import create_engine
@@ -43,6 +44,7 @@ class Migrator:
         # as one object: no lock.
         self._judged: tuple[str | None, Verdict] | None = None
         self._failure = ""  # of a migration: it would fail again
+        self._migrating = threading.Lock()  # whoever leads meanwhile waits for the outcome
 
     def admit(self, connection: driver.Connection) -> None:
         """Refuses a transaction that has just begun, if the software does not fit the database.
@@ -92,7 +94,7 @@ class Migrator:
         """Refuses to lead before anybody is deposed for it.
 
         Raises:
-            SchemaMismatch
+            SchemaMismatch, MigrationFailed: the revisions fail on any database.
         """
         try:
             verdict = self.verdict()
@@ -100,13 +102,27 @@ class Migrator:
             return
         if not verdict.may_lead:
             raise verdict.error("lead")
+        if not verdict.may_read:
+            self._rehearse()
+
+    def _rehearse(self) -> None:
+        try:
+            self.schema.rehearse()
+        except MigrationFailed as exc:
+            self._failure = exc.message
+            raise
 
     def migrate(self) -> None:
         """Applies what the database lacks, in one transaction. For the leader.
 
         Raises:
-            SchemaMismatch, MigrationFailed, and what a commit may raise: nothing was changed.
+            SchemaMismatch, MigrationFailed: nothing was changed.
+            What a commit may raise.
         """
+        with self._migrating:
+            self._migrate()
+
+    def _migrate(self) -> None:
         verdict = self.verdict()
         if verdict.may_read:
             return
@@ -114,7 +130,7 @@ class Migrator:
             raise verdict.error("lead")
         begun = time.monotonic()
         try:
-            with self._engine.begin() as connection:
+            with self._transaction() as connection:
                 done = self.schema.upgrade(connection, host=self._host)
         except MigrationFailed as exc:
             self._failure = exc.message
@@ -123,13 +139,25 @@ class Migrator:
             _logger.info("migrated to %s (%s)", revision.id, revision.message)
         _logger.info("the schema is up to date after %.3f s", time.monotonic() - begun)
 
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """Without foreign keys enforced: a table that is rebuilt is dropped, and what refers to it
+        would be deleted with it. A listener on all engines may have them enforced."""
+        with self._engine.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert isinstance(raw, driver.Connection)
+            raw.execute("PRAGMA foreign_keys = OFF")
+            with connection.begin():
+                yield connection
+
     def downgrade(self, to: str) -> list[Entry]:
         """Undoes what builds upon a revision, in one transaction. For the leader.
 
         Raises:
-            MigrationFailed, and what a commit may raise: nothing was changed.
+            MigrationFailed: nothing was changed.
+            What a commit may raise.
         """
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             return self.schema.downgrade(connection, to, host=self._host)
 
     def release(self) -> list[Entry]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pysqlite3 import dbapi2
 from sqlalchemy import Connection, StaticPool, create_engine, event
+from sqlalchemy.exc import OperationalError
 
 from aurora_store.migrations.revisions import Revision
 
@@ -43,6 +44,7 @@ def transaction(raw: dbapi2.Connection) -> Iterator[Connection]:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")  # as a leader migrates
         connection.exec_driver_sql("BEGIN")
 
     with engine.connect() as connection, connection.begin():
@@ -53,15 +55,41 @@ def learn_downgrades(revisions: Sequence[Revision]) -> Mapping[str, list[Stateme
     """The statements that undo each revision, by its id; `None`: it cannot be undone.
 
     Raises:
-        ValueError: a `downgrade()` reads rows, or has values that JSON cannot hold.
+        ValueError: a `downgrade()` reads rows, has values that JSON cannot hold, or does nothing;
+            or a revision ends the transaction.
         Exception: a revision fails on an empty database.
     """
     learnt: dict[str, list[Statement] | None] = {}
     with empty_database() as connection:
         for revision in revisions:
-            revision.upgrade(connection)
-            learnt[revision.id] = _learn(revision, connection) if revision.reversible else None
+            before = _objects(connection)
+            _upgrade(revision, connection)
+            learnt[revision.id] = statements = (
+                _learn(revision, connection) if revision.reversible else None
+            )
+            if statements == [] and _objects(connection) != before:
+                raise ValueError(
+                    f"downgrade() of revision {revision.id} does nothing, and upgrade() changes"
+                    " tables: without the function it cannot be undone, and nobody believes it can"
+                )
     return learnt
+
+
+def _upgrade(revision: Revision, connection: Connection) -> None:
+    savepoint = connection.begin_nested()
+    revision.upgrade(connection)
+    try:
+        savepoint.commit()
+    except OperationalError as exc:
+        raise ValueError(
+            f"upgrade() of revision {revision.id} ends the transaction, which is that of the whole"
+            " migration"
+        ) from exc
+
+
+def _objects(connection: Connection) -> set[tuple[Any, ...]]:
+    rows = connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+    return {tuple(row) for row in rows}
 
 
 def _learn(revision: Revision, connection: Connection) -> list[Statement]:
@@ -85,6 +113,16 @@ def _learn(revision: Revision, connection: Connection) -> list[Statement]:
             revision.downgrade(connection)
         finally:
             event.remove(connection, "after_cursor_execute", note)
+        undone = _objects(connection)
+        savepoint.rollback()
+    with connection.begin_nested() as savepoint:
+        for sql, given in statements:
+            connection.exec_driver_sql(sql, given if isinstance(given, dict) else tuple(given))
+        if _objects(connection) != undone:
+            raise ValueError(
+                f"downgrade() of revision {revision.id} does what cannot be kept as SQL: let"
+                " SQLAlchemy execute all of it"
+            )
         savepoint.rollback()
     return statements
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -20,7 +21,8 @@ from sqlalchemy import Connection
 __all__ = ["Revision", "read_revisions"]
 
 # `alembic.op` speaks to one connection of the process at a time.
-_alembic: Final = threading.Lock()
+_alembic: Final = threading.RLock()
+_running: Final[list[str]] = []  # guarded by _alembic
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,15 @@ class Revision:
 
     def _run(self, step: Callable[[], None], connection: Connection) -> None:
         context = MigrationContext.configure(connection)
-        with _alembic, Operations.context(context):
-            step()
+        with _alembic:
+            if _running:
+                raise RuntimeError(f"revision {self.id} is run by revision {_running[0]}")
+            _running.append(self.id)
+            try:
+                with Operations.context(context):
+                    step()
+            finally:
+                _running.clear()
 
 
 def read_revisions(directories: Sequence[str | os.PathLike[str]]) -> tuple[Revision, ...]:
@@ -74,8 +83,10 @@ def read_revisions(directories: Sequence[str | os.PathLike[str]]) -> tuple[Revis
             raise ValueError(f"there is no directory of revisions {path}")
     scripts = ScriptDirectory(str(paths[0]), version_locations=[str(path) for path in paths])
     try:
-        found = {each.revision: _revision(scripts, each) for each in scripts.walk_revisions()}
-    except (CommandError, KeyError, AttributeError, ImportError, SyntaxError) as exc:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Revision .* is present more than once")
+            found = {each.revision: _revision(scripts, each) for each in scripts.walk_revisions()}
+    except (UserWarning, CommandError, KeyError, AttributeError, ImportError, SyntaxError) as exc:
         where = ", ".join(map(str, paths))
         raise ValueError(f"the revisions in {where} cannot be read: {exc}") from exc
     for path in paths:

@@ -101,13 +101,39 @@ class Schema:
         """The SQL that undoes each revision, by its id; `None`: it cannot be undone."""
         return dict(learn_downgrades(self.revisions))
 
+    def rehearse(self) -> None:
+        """Runs all revisions once on an empty database in memory, and what undoes each.
+
+        Raises:
+            MigrationFailed: they would fail on any database.
+        """
+        try:
+            _ = self.downgrades
+        except Exception as exc:
+            raise MigrationFailed(
+                f"the revisions of this software fail on an empty database: {exc}",
+                hint="mend the revision, or deploy the release before",
+            ) from exc
+
     def judge(self, applied: Journal) -> Verdict:
         """How this software stands to a database with that journal."""
+        if applied.unknown is not None:
+            return Verdict(
+                Standing.TOO_NEW,
+                f"the journal has {applied.unknown}, and this software does not know what"
+                f" '{applied.unknown.action}' means",
+                "upgrade this replica's software",
+            )
         ours = {each.id for each in self.revisions}
         strange = [each for name, each in applied.applied.items() if name not in ours]
         closed = next((each for each in strange if not each.compatible), None)
         if closed is not None:
             return _too_new(closed, "and this software does not know it")
+        for revision in self.revisions:
+            entry = applied.applied.get(revision.id)
+            if entry is not None and entry.after != revision.after:
+                place = ", ".join(revision.after) or "nothing"
+                return _too_new(entry, f"which this software has behind {place}")
         lacking = self._lacking(applied)
         for revision in lacking:
             rival = next((each for each in strange if set(each.after) & set(revision.after)), None)
@@ -138,18 +164,21 @@ class Schema:
     def upgrade(self, connection: Connection, *, host: str = "") -> list[Revision]:
         """Applies what the database lacks, in the connection's transaction; returns it.
 
+        Revisions of branches that are not of this schema are in nobody's way here.
+
         Raises:
             SchemaMismatch: nothing was done: see `Standing`.
             MigrationFailed: a revision failed; roll the transaction back.
         """
         before = journal.read(connection.exec_driver_sql)
         lacking = self._lacking(before)
-        verdict = self.judge(before)
+        verdict = self.judge(before.branches_of(each.id for each in self.revisions))
         if lacking and not verdict.may_lead:
             raise verdict.error("migrate the database")
+        if lacking:
+            self.rehearse()
         for revision in lacking:
             try:
-                downgrade = self.downgrades[revision.id]
                 revision.upgrade(connection)
             except StoreError:
                 raise
@@ -168,7 +197,7 @@ class Schema:
                 after=revision.after,
                 needs=revision.needs,
                 compatible=revision.compatible,
-                downgrade=downgrade,
+                downgrade=self.downgrades[revision.id],
                 software=self.software,
                 host=host,
             )
