@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     Column,
@@ -45,6 +46,10 @@ _SAVE_EVERY_S: Final = 1.0
 _READ_EVERY_S: Final = 0.005  # most commits of a busy store publish nothing
 _LOOK_EVERY_S: Final = 0.25  # how soon a change of roles or the end is noticed
 _RETRY_S: Final = (0.1, 10.0)  # after a handler failed: at first, and at most
+
+_names: Final[WeakKeyDictionary[Store, set[str]]] = WeakKeyDictionary()
+"""Of the subscriptions that there are: two of a name would move each other's cursor."""
+_naming: Final = threading.Lock()
 
 metadata = MetaData()
 """The tables, as the revisions make them."""
@@ -147,7 +152,16 @@ class Events:
             current: called at the beginning of each reign, with a connection that reads, to learn
                 the state as it is; events from behind that state on follow. Without it the events
                 follow from the saved cursor on.
+
+        Raises:
+            ValueError: the name is empty, or this store has a subscriber of that name: close it.
         """
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"the name of a subscriber is a text that is not empty, not {name!r}")
+        if not callable(handler):
+            raise TypeError(
+                f"the handler of subscriber '{name}' is called with events: not {handler!r}"
+            )
         return Subscription(self._store, self, name, handler, current)
 
     def forget(self, name: str) -> None:
@@ -218,7 +232,12 @@ class Subscription:
         """Events that the handler has taken."""
         self.failures = 0
         """Calls of the handler, or of `current`, that raised."""
-        self._thread = threading.Thread(target=self._run, name=f"events {name}", daemon=True)
+        with _naming:
+            names = _names.setdefault(store, set())
+            if name in names:
+                raise ValueError(f"a subscriber '{name}' is there already: close it first")
+            names.add(name)
+        self._thread = threading.Thread(target=self._run_named, name=f"events {name}", daemon=True)
         self._thread.start()
 
     def close(self, *, timeout: float = 30.0) -> None:
@@ -237,6 +256,13 @@ class Subscription:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _run_named(self) -> None:
+        try:
+            self._run()
+        finally:
+            with _naming:
+                _names[self._store].discard(self._name)
 
     def _run(self) -> None:
         while not self._closing.is_set():

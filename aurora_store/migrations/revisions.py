@@ -88,7 +88,7 @@ def read_revisions(directories: Sequence[str | os.PathLike[str]]) -> tuple[Revis
             found = {each.revision: _revision(scripts, each) for each in scripts.walk_revisions()}
     except (UserWarning, CommandError, KeyError, AttributeError, ImportError, SyntaxError) as exc:
         where = ", ".join(map(str, paths))
-        raise ValueError(f"the revisions in {where} cannot be read: {exc}") from exc
+        raise ValueError(f"the revisions in {where} cannot be read: {_why(exc)}") from exc
     for path in paths:
         if not any(Path(str(each.module.__file__)).parent == path for each in found.values()):
             raise ValueError(f"there are no revisions in {path}")
@@ -97,6 +97,15 @@ def read_revisions(directories: Sequence[str | os.PathLike[str]]) -> tuple[Revis
         {name: sorted({*found[name].after, *found[name].needs}) for name in sorted(found)}
     )
     return tuple(found[name] for name in order.static_order())
+
+
+def _why(error: Exception) -> str:
+    if not isinstance(error, KeyError):
+        return str(error)
+    name = str(error.args[0])
+    owner = {"events": "events", "model": "models"}.get(name.partition("_")[0])
+    ours = f": add aurora_store.{owner}.REVISIONS" if owner else ""
+    return f"there is no revision {name} in them, which another one names{ours}"
 
 
 def _revision(scripts: ScriptDirectory, script: Script) -> Revision:

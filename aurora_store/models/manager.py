@@ -86,6 +86,12 @@ class StateChangeRequest:
     expected: ScheduleStatus | None = None
     message: str | None = None
 
+    def __post_init__(self) -> None:
+        status = checks.member("StateChangeRequest.status", self.status, ScheduleStatus)
+        object.__setattr__(self, "status", status)
+        if self.expected is not None:
+            checks.instance("StateChangeRequest.expected", self.expected, ScheduleStatus)
+
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
@@ -309,7 +315,7 @@ class StateManager(BaseStore):
         Raises:
             IllegalDelete: one of them has another status.
         """
-        names = list(task_ids)
+        names = checks.several("task_ids", task_ids)
         for name, _, status, *_ in self._rows(_FIND, (dump(names),)):
             if not may_delete(ScheduleStatus(status)):
                 raise IllegalDelete(

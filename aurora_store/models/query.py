@@ -9,9 +9,10 @@ whatever their sizes, and SQLite compiles it once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from aurora_store.models.values import checks
 from aurora_store.models.values.canonical import dump
@@ -26,6 +27,15 @@ from aurora_store.models.values.keys import InstanceKey, JobKey, JobUpdateKey
 __all__ = ["JobUpdateQuery", "TaskQuery"]
 
 Statement = tuple[str, dict[str, Any]]
+
+_Status = TypeVar("_Status", ScheduleStatus, JobUpdateStatus)
+
+_SETS: Final[dict[str, Callable[[str, Any], None]]] = {
+    "task_ids": checks.text,
+    "instances": checks.integer,
+    "hosts": checks.text,
+    "jobs": partial(checks.instance, kind=JobKey),
+}
 
 _JOBS_OF_KEYS = """SELECT job.id FROM json_each(:jobs) AS key
   CROSS JOIN role ON role.name = key.value ->> 0
@@ -56,8 +66,13 @@ class TaskQuery:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("task_ids", "statuses", "instances", "hosts", "jobs"):
-            object.__setattr__(self, name, frozenset(getattr(self, name)))
+        _texts("TaskQuery", role=self.role, environment=self.environment, job_name=self.job_name)
+        for name, check in _SETS.items():
+            given = checks.several(f"TaskQuery.{name}", getattr(self, name))
+            for each in given:
+                check(f"TaskQuery.{name}", each)
+            object.__setattr__(self, name, frozenset(given))
+        object.__setattr__(self, "statuses", _statuses("TaskQuery", self.statuses, ScheduleStatus))
         checks.integer("TaskQuery.offset", self.offset)
         if self.limit is not None:
             checks.integer("TaskQuery.limit", self.limit)
@@ -72,11 +87,14 @@ class TaskQuery:
     @classmethod
     def role_scoped(cls, role: str) -> TaskQuery:
         """Tasks of a role."""
+        checks.text("role", role)
         return cls(role=role)
 
     @classmethod
     def environment_scoped(cls, role: str, environment: str) -> TaskQuery:
         """Tasks of an environment."""
+        checks.text("role", role)
+        checks.text("environment", environment)
         return cls(role=role, environment=environment)
 
     @classmethod
@@ -88,7 +106,10 @@ class TaskQuery:
     def instance_scoped(cls, job: JobKey | InstanceKey, *instances: int) -> TaskQuery:
         """Tasks of these instances of a job."""
         if isinstance(job, InstanceKey):
-            return cls(jobs=frozenset({job.job}), instances=frozenset({job.instance, *instances}))
+            return cls(
+                jobs=frozenset({job.job}),
+                instances=_some("an instance", (job.instance, *instances)),
+            )
         return cls(jobs=frozenset({job}), instances=_some("an instance", instances))
 
     @classmethod
@@ -226,7 +247,13 @@ class JobUpdateQuery:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "statuses", frozenset(self.statuses))
+        _texts("JobUpdateQuery", role=self.role, user=self.user)
+        if self.key is not None:
+            checks.instance("JobUpdateQuery.key", self.key, JobUpdateKey)
+        if self.job is not None:
+            checks.instance("JobUpdateQuery.job", self.job, JobKey)
+        statuses = _statuses("JobUpdateQuery", self.statuses, JobUpdateStatus)
+        object.__setattr__(self, "statuses", statuses)
         checks.integer("JobUpdateQuery.offset", self.offset)
         if self.limit is not None:
             checks.integer("JobUpdateQuery.limit", self.limit)
@@ -289,12 +316,23 @@ class JobUpdateQuery:
         return sql, parameters
 
 
-def _some(what: str, given: Iterable[Any]) -> frozenset[Any]:
-    """A scope of nothing would be a query of everything."""
-    found = frozenset(given)
-    if not found:
+def _some(what: str, given: tuple[Any, ...]) -> Any:
+    """A scope of nothing would be a query of everything. The query makes a set of them."""
+    if not given:
         raise ValueError(f"the scope needs {what} at least; without one it would be every task")
-    return found
+    return given
+
+
+def _texts(query: str, **given: str | None) -> None:
+    """An empty one restricts nothing."""
+    for name, value in given.items():
+        if value:
+            checks.text(f"{query}.{name}", value)
+
+
+def _statuses(query: str, given: Iterable[_Status], kind: type[_Status]) -> frozenset[_Status]:
+    field = f"{query}.statuses"
+    return frozenset(checks.member(field, each, kind) for each in checks.several(field, given))
 
 
 def _list(values: Iterable[Any]) -> str:

@@ -60,8 +60,13 @@ def test_a_directory_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> No
 
 @pytest.mark.filterwarnings("ignore:Revision farm_0002 referenced:UserWarning")
 def test_a_revision_that_builds_upon_nothing_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="farm_0002"):
+    with pytest.raises(ValueError, match="no revision farm_0002 in them, which another one names"):
         Schema(write(tmp_path / "farm", [FIRST, RACKS]))
+
+
+def test_who_forgets_the_revisions_of_events_is_told_to_add_them() -> None:
+    with pytest.raises(ValueError, match=r"events_0001 .* add aurora_store.events.REVISIONS"):
+        Schema(models.REVISIONS)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import itertools
 import logging
 import re
 from dataclasses import replace
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -90,6 +91,25 @@ def test_an_unexpected_status_is_left_alone(stores: Stores) -> None:
     found = stores.tasks.fetch("t")
     assert found is not None
     assert found.status is S.ASSIGNED
+
+
+@pytest.mark.parametrize("status", [JobUpdateStatus.ABORTED, "RUNNING", 99, None])
+def test_what_is_no_status_of_a_task_is_refused_and_nothing_is_changed(
+    stores: Stores, status: Any
+) -> None:
+    stores.tasks.save([task("t", S.PENDING)])
+    assert JobUpdateStatus.ABORTED == S.KILLING, "equal numbers, and yet not a status of a task"
+    with pytest.raises(ValueError, match=r"StateChangeRequest.status is a ScheduleStatus, not"):
+        managed(stores).change_state("t", status)
+    found = stores.tasks.fetch("t")
+    assert found is not None
+    assert found.status is S.PENDING
+
+
+def test_an_expected_status_of_something_else_is_refused(stores: Stores) -> None:
+    stores.tasks.save([task("t", S.KILLING)])
+    with pytest.raises(ValueError, match=r"StateChangeRequest.expected is a ScheduleStatus, not"):
+        managed(stores).change_state("t", S.KILLED, expected=JobUpdateStatus.ABORTED)  # type: ignore[arg-type]
 
 
 def test_an_illegal_change_says_so_in_the_log(
@@ -240,6 +260,14 @@ def test_only_what_ended_is_deleted(stores: Stores) -> None:
 
 def _ended(name: str, time_ms: int, status: ScheduleStatus = S.FINISHED):
     return task(name, status, events=(TaskEvent(time_ms, status),))
+
+
+def test_one_id_is_not_taken_for_the_ids_of_its_letters(stores: Stores) -> None:
+    stores.tasks.save([task("t1", S.FINISHED)])
+    for delete in (managed(stores).delete, stores.tasks.delete):
+        with pytest.raises(ValueError, match=r"task_ids are several, not the text 't1'"):
+            delete("t1")
+    assert stores.tasks.fetch("t1") is not None
 
 
 def test_history_is_kept_as_configured(stores: Stores) -> None:

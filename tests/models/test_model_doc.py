@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from functools import cached_property
+from typing import Any
 
 from diagram import PAGE, filled
 from sqlalchemy import Select
 
 from aurora_store.libmesos import fetch
-from aurora_store.models import Stores
+from aurora_store.models import JobUpdateStatus, Stores
 
 _TEXT = PAGE.read_text()
 _BEFORE = _TEXT.partition("\n## Migrations\n")[0]  # tests/migrations has that section
-_EXAMPLE, _SELECT = re.findall(r"```python\n(.*?)```", _BEFORE, re.DOTALL)
+_EXAMPLE, _STORES, _SELECT = re.findall(r"```python\n(.*?)```", _BEFORE, re.DOTALL)
 [_OUTPUT] = re.findall(r"```text\n(.*?)```", _BEFORE, re.DOTALL)
 
 
@@ -29,6 +31,24 @@ def test_the_example_prints_what_the_page_says() -> None:
         [sys.executable, "-c", _EXAMPLE], env=environment, capture_output=True, text=True
     )
     assert (ran.returncode, ran.stdout) == (0, _OUTPUT), ran.stderr
+
+
+def test_what_the_page_saves_is_there(stores: Stores) -> None:
+    names: dict[str, Any] = {}
+    exec(_STORES, names)
+    saved = names["work"](stores.connection)
+    assert saved.summary.status is JobUpdateStatus.ROLLED_FORWARD
+    assert list(stores.quotas.fetch_all()) == ["www-data"]
+    (cron,) = stores.crons.fetch_jobs()
+    assert cron.cron_schedule == "*/5 * * * *"
+    assert list(stores.locks.fetch_all()) == []
+
+
+def test_every_store_is_in_the_table_of_the_page() -> None:
+    table = _TEXT.partition("| Store | Keeps |")[2].partition("\n\n")[0]
+    listed = set(re.findall(r"`(\w+)`", table.replace("`StateManager`", "")))
+    there = {name for name, each in vars(Stores).items() if isinstance(each, cached_property)}
+    assert listed == there
 
 
 def test_the_query_of_the_page_runs(stores: Stores) -> None:

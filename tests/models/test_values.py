@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import JOB, config, docker_config, full_config, update
+from samples import JOB, S, config, docker_config, full_config, update
 
 from aurora_store.errors import FormatTooNew
 from aurora_store.models import (
@@ -198,6 +198,26 @@ def test_keys_print_one_way_and_parse_back() -> None:
             "other",
         ),
         (lambda: VariableBatchStrategy(()), "group_sizes is empty"),
+        (
+            lambda: JobUpdateEvent(ScheduleStatus.RUNNING, 0),  # type: ignore[arg-type]
+            "JobUpdateEvent.status is a JobUpdateStatus, not <ScheduleStatus.RUNNING: 2>",
+        ),
+        (
+            lambda: TaskEvent(0, JobUpdateStatus.ABORTED),  # type: ignore[arg-type]
+            "TaskEvent.status is a ScheduleStatus, not <JobUpdateStatus.ABORTED: 6>",
+        ),
+        (
+            lambda: JobInstanceUpdateEvent(0, 0, "UPDATED"),  # type: ignore[arg-type]
+            "JobInstanceUpdateEvent.action is a JobUpdateAction, not 'UPDATED'",
+        ),
+        (
+            lambda: HostAttributes("a", "h", S.RUNNING),  # type: ignore[arg-type]
+            "HostAttributes.mode is a MaintenanceMode",
+        ),
+        (
+            lambda: JobConfiguration(JOB, "alice", config(), 1, None, 7),  # type: ignore[arg-type]
+            "JobConfiguration.cron_collision_policy is a CronCollisionPolicy, not 7",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_when_it_is_made(make: Any, said: str) -> None:

@@ -227,6 +227,28 @@ def test_a_subscriber_of_a_standby_waits_for_its_reign(
         assert elsewhere.events == []
 
 
+def test_a_subscriber_without_a_name_or_a_handler_is_refused(store: Store) -> None:
+    events = Events(store)
+    with pytest.raises(ValueError, match="name of a subscriber is a text that is not empty"):
+        events.subscribe("", Heard())
+    with pytest.raises(TypeError, match="handler of subscriber 's' is called with events: not 's'"):
+        events.subscribe("s", "s")  # type: ignore[arg-type]
+
+
+def test_a_name_has_one_subscription_since_two_would_move_each_others_cursor(store: Store) -> None:
+    heard = Heard()
+    with Events(store).subscribe("s", heard):
+        with pytest.raises(ValueError, match="subscriber 's' is there already: close it first"):
+            Events(store).subscribe("s", heard)
+        with Events(store).subscribe("other", Heard()):
+            began(store, "s", "other")
+            publish(store, 1)
+            wait(lambda: heard.bodies == [1], "the first one goes on")
+    with Events(store).subscribe("s", heard):
+        publish(store, 2)
+        wait(lambda: heard.bodies == [1, 2], "the name is free once it is closed")
+
+
 def test_closing_has_a_limit(store: Store) -> None:
     release = threading.Event()
     entered = threading.Event()

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from aurora_store.models.query import TaskQuery
 from aurora_store.models.stores.base import BaseStore
 from aurora_store.models.stores.jobs import ConfigIds, JobRows
+from aurora_store.models.values import checks
 from aurora_store.models.values.canonical import Decoded, dump
 from aurora_store.models.values.config import TaskConfig
 from aurora_store.models.values.enums import ACTIVE_STATES, ScheduleStatus
@@ -218,7 +219,7 @@ class TaskStore(BaseStore):
 
     def delete(self, task_ids: Iterable[str]) -> int:
         """Deletes tasks with all that is theirs; returns how many there were."""
-        return self._run(_DELETE, (dump(list(task_ids)),))
+        return self._run(_DELETE, (dump(checks.several("task_ids", task_ids)),))
 
     def delete_all(self) -> None:
         """Deletes every task."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from contextlib import suppress
+from enum import IntEnum
+from typing import Any, Final, TypeVar
 
 _IDENTIFIER: Final = re.compile(r"[\w\-.]+", re.ASCII)
 _INT64: Final = 1 << 63
+
+_Enum = TypeVar("_Enum", bound=IntEnum)
 
 
 def identifier(field: str, value: str) -> None:
@@ -37,6 +41,29 @@ def number(field: str, value: float, *, above: float = 0.0) -> None:
         raise ValueError(f"{field} is a number, not {value!r}")
     if not math.isfinite(value) or value <= above:
         raise ValueError(f"{field} is a finite number above {above:g}, not {value!r}")
+
+
+def member(field: str, value: object, kind: type[_Enum]) -> _Enum:
+    """That of an enumeration, also by its number; one of another enumeration has numbers, too."""
+    if isinstance(value, kind):
+        return value
+    if type(value) is int:
+        with suppress(ValueError):
+            return kind(value)
+    raise ValueError(f"{field} is a {kind.__name__}, not {value!r}")
+
+
+def instance(field: str, value: object, kind: type) -> None:
+    """Of that class."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{field} is a {kind.__name__}, not {value!r}")
+
+
+def several(field: str, values: Iterable[Any]) -> list[Any]:
+    """Not one text, which Python takes for its letters."""
+    if isinstance(values, str):
+        raise ValueError(f"{field} are several, not the text {values!r}")
+    return list(values)
 
 
 def one_of(union: str, **members: Any) -> None:

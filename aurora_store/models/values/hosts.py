@@ -41,7 +41,9 @@ class HostAttributes:
     def __post_init__(self) -> None:
         checks.text("HostAttributes.agent_id", self.agent_id)
         checks.text("HostAttributes.host", self.host)
-        object.__setattr__(self, "mode", MaintenanceMode(self.mode))
+        object.__setattr__(
+            self, "mode", checks.member("HostAttributes.mode", self.mode, MaintenanceMode)
+        )
         object.__setattr__(self, "attributes", frozenset(self.attributes))
         checks.unique("HostAttributes.attributes", (each.name for each in self.attributes))
 

@@ -35,7 +35,13 @@ class JobConfiguration:
                 f"JobConfiguration.config is of the job {self.config.job}, not of {self.key}"
             )
         object.__setattr__(
-            self, "cron_collision_policy", CronCollisionPolicy(self.cron_collision_policy)
+            self,
+            "cron_collision_policy",
+            checks.member(
+                "JobConfiguration.cron_collision_policy",
+                self.cron_collision_policy,
+                CronCollisionPolicy,
+            ),
         )
 
 

@@ -29,7 +29,9 @@ class TaskEvent:
 
     def __post_init__(self) -> None:
         checks.integer("TaskEvent.time_ms", self.time_ms)
-        object.__setattr__(self, "status", ScheduleStatus(self.status))
+        object.__setattr__(
+            self, "status", checks.member("TaskEvent.status", self.status, ScheduleStatus)
+        )
 
 
 @dataclass(frozen=True, slots=True)

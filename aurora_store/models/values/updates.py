@@ -170,7 +170,9 @@ class JobUpdateEvent:
     message: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "status", JobUpdateStatus(self.status))
+        object.__setattr__(
+            self, "status", checks.member("JobUpdateEvent.status", self.status, JobUpdateStatus)
+        )
         checks.integer("JobUpdateEvent.time_ms", self.time_ms)
 
 
@@ -186,7 +188,11 @@ class JobInstanceUpdateEvent:
     def __post_init__(self) -> None:
         checks.integer("JobInstanceUpdateEvent.instance", self.instance)
         checks.integer("JobInstanceUpdateEvent.time_ms", self.time_ms)
-        object.__setattr__(self, "action", JobUpdateAction(self.action))
+        object.__setattr__(
+            self,
+            "action",
+            checks.member("JobInstanceUpdateEvent.action", self.action, JobUpdateAction),
+        )
 
 
 @dataclass(frozen=True, slots=True)
