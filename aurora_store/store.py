@@ -57,6 +57,7 @@ __all__ = ["Store"]
 _POOL_SIZE = 16
 _MAX_OVERFLOW = 256
 _DEFAULT_POLICIES = Policies()
+_SILENT_S = 5.0  # at least; a busy machine may not be heard for a while
 
 
 class Store:
@@ -234,7 +235,8 @@ class Store:
         except SchemaMismatch:
             with suppress(WaitTimeout):
                 self.wait_caught_up(timeout=timeout)  # what it was refused for may be of the past
-            self._migrator.require_fit()
+            if not self._nobody_leads():
+                self._migrator.require_fit()
         elected = self._elect(timeout)
         try:
             self._migrator.migrate()
@@ -275,6 +277,22 @@ class Store:
         """How this replica's software stands to the database; `None` without a schema."""
         return self._migrator
 
+    def unfit(self) -> str:
+        """Why this replica's software must not lead; empty if it may, or must lead to find out."""
+        verdict = None if self._migrator is None else self._migrator.look()
+        if verdict is None or verdict.may_lead:
+            return ""
+        return verdict.reason if verdict.failed or not self._nobody_leads() else ""
+
+    def _nobody_leads(self) -> bool:
+        """Whether nobody has been heard for so long that this replica may not know the log's end.
+
+        The newest entry of a log is settled by the one that follows. If nobody comes to lead, none
+        does: a replica that refused to by what it knows would wait for ever.
+        """
+        age = self.status().last_entry_age_s
+        return self.heartbeat > 0 and age is not None and age > max(_SILENT_S, 10 * self.heartbeat)
+
     def downgrade(self, to: str, *, lead: bool = False) -> list[Entry]:
         """Undoes what builds upon revision `to`, in one transaction; returns it, newest first.
 
@@ -283,6 +301,7 @@ class Store:
         and so does one that stands for election if it became the leader for this.
 
         Args:
+            to: what stays. ``REVISION@base``, as in Alembic: nothing of that one's branch does.
             lead: become the leader for it. Software that does not know the revisions leads no other
                 way.
 
@@ -291,6 +310,10 @@ class Store:
             NotLeader, LogUnavailable, and what a commit may raise.
         """
         migrator = self.require_migrator()
+        if lead and self.status().state is not State.LEADING:
+            with suppress(WaitTimeout):
+                self.wait_caught_up()
+            migrator.journal().to_undo(to)  # or nobody need be deposed
         with self._leading(migrator, lead):
             return migrator.downgrade(to)
 

@@ -272,8 +272,7 @@ class Candidate:
         lag = status.log_ending - status.position
         if lag > _MOST_LAG:
             return f"the replica is {lag} entries behind the log"
-        migrator = self.store.migrator
-        return "" if migrator is None else migrator.unfit()
+        return self.store.unfit()
 
     def _take_over(self) -> LeadTiming | None:
         self._set(CandidateState.TAKING_OVER, "elected")

@@ -126,6 +126,13 @@ class Journal:
                 names.add(entry.revision)
         return Journal.of([each for each in self.entries if each.revision in names])
 
+    def _from_base(self, revision: str) -> list[Entry]:
+        """The whole branch of a revision, and all that needs any of it, newest first."""
+        first = self.applied[revision]
+        while first.after and first.after[0] in self.applied:
+            first = self.applied[first.after[0]]
+        return [*self.built_upon(first.revision), first]
+
     def built_upon(self, revision: str) -> list[Entry]:
         """The applied revisions that need this one, newest first."""
         needing = {revision}
@@ -139,13 +146,17 @@ class Journal:
     def to_undo(self, to: str) -> list[Entry]:
         """The applied revisions that a downgrade to this one undoes, newest first.
 
+        Args:
+            to: what stays; or, as in Alembic, ``REVISION@base``: nothing of its branch does.
+
         Raises:
             MigrationFailed: there are none, or one cannot be undone.
         """
-        if to not in self.applied:
+        name, _, base = to.partition("@")
+        if name not in self.applied or base not in ("", "base"):
             there = ", ".join(self.applied) or "none"
             raise MigrationFailed(f"the database has no revision {to}; it has {there}")
-        undo = self.built_upon(to)
+        undo = self._from_base(name) if base else self.built_upon(name)
         if not undo:
             raise MigrationFailed(f"nothing in the database builds upon revision {to}")
         for entry in undo:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, NullPool
 
 from aurora_store import driver
 from aurora_store.dialect import create_engine
-from aurora_store.errors import LogUnavailable, MigrationFailed, SchemaMismatch, StoreClosed
+from aurora_store.errors import LogUnavailable, MigrationFailed, SchemaMismatch, StoreError
 from aurora_store.migrations import journal
 from aurora_store.migrations.journal import Entry, Journal
 from aurora_store.migrations.rehearsal import transaction
@@ -79,16 +79,11 @@ class Migrator:
         """The verdict for a status, with a migration that failed; `None`: it cannot be read now."""
         try:
             verdict = self.verdict()
-        except (LogUnavailable, StoreClosed):
+        except StoreError:
             return None
         if self._failure and verdict.standing is Standing.BEHIND:
             return replace(verdict, reason=self._failure, failed=True)
         return verdict
-
-    def unfit(self) -> str:
-        """Why this replica must not lead, as far as it knows; empty if it may."""
-        verdict = self.look()
-        return "" if verdict is None or verdict.may_lead else verdict.reason
 
     def require_fit(self) -> None:
         """Refuses to lead before anybody is deposed for it.
@@ -135,6 +130,11 @@ class Migrator:
         except MigrationFailed as exc:
             self._failure = exc.message
             raise
+        except StoreError:
+            raise
+        except Exception as exc:
+            self._failure = f"the migration failed at its end, and nothing was changed: {exc}"
+            raise MigrationFailed(self._failure, hint="mend the revision") from exc
         for revision in done:
             _logger.info("migrated to %s (%s)", revision.id, revision.message)
         _logger.info("the schema is up to date after %.3f s", time.monotonic() - begun)

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 __all__ = ["execute_file", "rebuilt"]
 
+_TABLE = text("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = :table")
 _TRIGGERS = text("SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = :table")
 
 
@@ -27,7 +28,12 @@ def rebuilt(table: str, **options: Any) -> Iterator[BatchOperations]:
 
     Args:
         options: those of `batch_alter_table`.
+
+    Raises:
+        ValueError: there is no table of that name, to the letter: Alembic would lose half of it.
     """
+    if op.get_bind().scalar(_TABLE, {"table": table}) is None:
+        raise ValueError(f"there is no table {table} to rebuild")
     triggers = list(op.get_bind().scalars(_TRIGGERS, {"table": table}))
     # The new table gets its name while there is none of that name: SQLite would not have the
     # triggers of others that name it.

@@ -7,9 +7,9 @@ them: a `downgrade()` that reads rows is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pysqlite3 import dbapi2
 from sqlalchemy import Connection, StaticPool, create_engine, event
@@ -17,7 +17,14 @@ from sqlalchemy.exc import OperationalError
 
 from aurora_store.migrations.revisions import Revision
 
-__all__ = ["Statement", "empty_database", "learn_downgrades"]
+__all__ = [
+    "Beside",
+    "Statement",
+    "beside_tables",
+    "empty_database",
+    "learn_downgrades",
+    "swept_away",
+]
 
 Statement = tuple[str, Any]
 """SQL, and its parameters: a list or a dictionary that JSON can hold."""
@@ -25,6 +32,9 @@ Statement = tuple[str, Any]
 _OF_SCHEMA: Final = re.compile(
     r"\s*pragma\b|.*\bfrom\s+(?:\w+\.)?sqlite_(?:temp_)?(?:master|schema)\b", re.I | re.S
 )
+
+
+_DROPS: Final = re.compile(r"\s*drop\s+(?:index|trigger)\b", re.I)
 
 
 @contextmanager
@@ -92,8 +102,45 @@ def _objects(connection: Connection) -> set[tuple[Any, ...]]:
     return {tuple(row) for row in rows}
 
 
+class Beside(NamedTuple):
+    """An index or a trigger: ``kind`` is the word for it in SQL."""
+
+    kind: str
+    name: str
+    table: str
+    sql: str
+
+
+def beside_tables(connection: Connection) -> list[Beside]:
+    """The indexes and triggers, but for those that come with a table."""
+    rows = connection.exec_driver_sql(
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+        " WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
+    )
+    return [Beside(*row) for row in rows]
+
+
+def swept_away(
+    before: Sequence[Beside], connection: Connection, statements: Iterable[Statement]
+) -> list[Beside]:
+    """What went with a table that was made anew, though no statement drops it."""
+    there = {each.name for each in beside_tables(connection)}
+    tables = set(
+        connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'table'").scalars()
+    )
+    dropped = " ".join(sql for sql, _ in statements if _DROPS.match(sql))
+    return [
+        each
+        for each in before
+        if each.name not in there
+        and each.table in tables
+        and not re.search(rf"(?<!\w){re.escape(each.name)}(?!\w)", dropped)
+    ]
+
+
 def _learn(revision: Revision, connection: Connection) -> list[Statement]:
     statements: list[Statement] = []
+    before = beside_tables(connection)
 
     def note(
         _connection: Any, cursor: Any, sql: str, parameters: Any, _context: Any, many: bool
@@ -114,6 +161,10 @@ def _learn(revision: Revision, connection: Connection) -> list[Statement]:
         finally:
             event.remove(connection, "after_cursor_execute", note)
         undone = _objects(connection)
+        # What it means to take with a table is told from what others may have there.
+        for each in swept_away(before, connection, statements):
+            quoted = each.name.replace('"', '""')
+            statements.append((f'DROP {each.kind.upper()} IF EXISTS "{quoted}"', []))
         savepoint.rollback()
     with connection.begin_nested() as savepoint:
         for sql, given in statements:

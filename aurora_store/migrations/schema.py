@@ -18,7 +18,12 @@ from aurora_store import __version__
 from aurora_store.errors import MigrationFailed, SchemaMismatch, StoreError
 from aurora_store.migrations import journal
 from aurora_store.migrations.journal import Entry, Journal
-from aurora_store.migrations.rehearsal import empty_database, learn_downgrades
+from aurora_store.migrations.rehearsal import (
+    beside_tables,
+    empty_database,
+    learn_downgrades,
+    swept_away,
+)
 from aurora_store.migrations.revisions import Revision, read_revisions
 
 __all__ = ["Schema", "Standing", "Verdict"]
@@ -219,10 +224,15 @@ class Schema:
 
     def _undo(self, connection: Connection, entry: Entry, host: str) -> None:
         sql = ""
+        before = beside_tables(connection)
         try:
             for sql, parameters in entry.downgrade or ():
                 given = parameters if isinstance(parameters, dict) else tuple(parameters)
                 connection.exec_driver_sql(sql, given)
+            # Others have indexes and triggers on a table, too, of which the revision did not know.
+            for each in swept_away(before, connection, entry.downgrade or ()):
+                sql = each.sql
+                connection.exec_driver_sql(sql)
         except StoreError:
             raise
         except Exception as exc:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from memory_stores import MemoryEnsemble
+from release_stores import Releases, add, caught_up
 from revision_files import FIRST, RACKS, ZONES, Step, write
 from sqlalchemy import Connection, Engine, event, text
 
@@ -181,7 +183,7 @@ def test_revisions_that_fail_on_any_database_depose_nobody_and_the_right_one_is_
     assert old.status().state is State.LEADING
     with old.begin() as connection:
         connection.execute(text("INSERT INTO worker VALUES ('still leads')"))
-    assert new.migrator is not None and "farm_0002" in new.migrator.unfit()
+    assert "farm_0002" in new.unfit()
 
 
 @pytest.mark.parametrize(
@@ -265,3 +267,101 @@ def test_events_are_added_to_a_store_whose_own_revisions_are_not_compatible(
         models.create_schema(connection)
     assert store.migrator is not None
     assert store.migrator.verdict().standing is Standing.AHEAD
+
+
+def test_where_nobody_leads_a_replica_leads_to_find_out_whether_it_must_not(
+    releases: Releases,
+) -> None:
+    new = releases.open(FIRST, ZONES, RACKS)
+    new.lead()
+    old = caught_up(releases.open(FIRST), new)
+    assert "farm_0003" in old.unfit()
+    new.close()
+    deadline = time.monotonic() + 60
+    while old.unfit():
+        assert time.monotonic() < deadline, "it holds against itself for ever what may be old"
+        time.sleep(0.1)
+    with pytest.raises(SchemaMismatch, match="farm_0003"):
+        old.lead()
+    assert old.status().leader_instance == old.instance, "it has not looked at the log's end"
+    assert old.status().state is not State.LEADING
+
+
+def test_a_downgrade_that_has_nothing_to_undo_deposes_nobody(releases: Releases) -> None:
+    leader = releases.open(FIRST, ZONES)
+    leader.lead()
+    other = caught_up(releases.open(FIRST, ZONES), leader)
+    with pytest.raises(MigrationFailed, match="no revision typo"):
+        other.downgrade("typo", lead=True)
+    add(leader, "still leads")
+
+
+def test_a_branch_is_undone_down_to_its_base(releases: Releases, tmp_path: Path) -> None:
+    first = (*FIRST[:5], ["DROP TABLE worker"])
+    other = Schema(
+        write(
+            tmp_path / "other",
+            [("barn_0001", "Barns", None, True, ["CREATE TABLE barn (a)"], None)],
+        ),
+        write(tmp_path / "farm", [first, ZONES]),
+    )
+    store = releases.open_with(other)
+    store.lead()
+    assert [each.revision for each in store.downgrade("farm_0002@base")] == [
+        "farm_0002",
+        "farm_0001",
+    ]
+    assert store.migrator is not None
+    assert list(store.migrator.journal().applied) == ["barn_0001"]
+
+
+def test_a_downgrade_that_makes_a_table_anew_keeps_what_others_have_on_it(
+    releases: Releases,
+) -> None:
+    rebuild = (
+        "farm_0002",
+        "Zones",
+        "farm_0001",
+        True,
+        [
+            "ALTER TABLE worker ADD COLUMN zone TEXT",
+            "CREATE INDEX ix_zone ON worker (zone)",
+        ],
+        [
+            "CREATE TABLE made_anew (name TEXT PRIMARY KEY)",
+            "INSERT INTO made_anew SELECT name FROM worker",
+            "DROP TABLE worker",
+            "ALTER TABLE made_anew RENAME TO worker",
+        ],
+    )
+    store = releases.open(FIRST, rebuild)
+    store.lead()
+    with store.begin() as connection:
+        connection.execute(text("CREATE INDEX ix_length ON worker (length(name))"))
+        connection.execute(text("CREATE TABLE told (name TEXT)"))
+        connection.execute(
+            text(
+                "CREATE TRIGGER tell AFTER INSERT ON worker BEGIN"
+                " INSERT INTO told VALUES (NEW.name); END"
+            )
+        )
+    store.downgrade("farm_0001")
+    old = caught_up(releases.open(FIRST), store)
+    old.lead()
+    add(old, "a")
+    with old.read() as connection:
+        assert connection.scalar(text("SELECT name FROM told")) == "a"
+        names = set(connection.scalars(text("SELECT name FROM sqlite_schema")))
+    assert "ix_length" in names, "somebody else's index is gone"
+    assert "ix_zone" not in names, "the revision meant to take its own index with it"
+
+
+def test_a_table_is_rebuilt_by_the_name_it_has_to_the_letter(tmp_path: Path) -> None:
+    write(tmp_path / "farm", [FIRST])
+    (tmp_path / "farm" / "farm_0002.py").write_text(
+        "from aurora_store.migrations import rebuilt\n"
+        'revision = "farm_0002"\ndown_revision = "farm_0001"\ndef upgrade():\n'
+        "    with rebuilt('Worker', recreate='always') as batch:\n        pass\n"
+    )
+    with pytest.raises(MigrationFailed, match="no table Worker"):
+        Schema(tmp_path / "farm").rehearse()
