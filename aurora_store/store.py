@@ -15,7 +15,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
-from aurora_store import __version__, driver, history, snapshots, tokens
+from aurora_store import __version__, driver, history, snapshots, tokens, upgrades
 from aurora_store.backup import Backup, write_backup
 from aurora_store.batch import Batch
 from aurora_store.dialect import create_engine
@@ -32,11 +32,8 @@ from aurora_store.errors import (
     FormatTooNew,
     LogTruncated,
     LogUnavailable,
-    MigrationFailed,
     NotLeader,
-    SchemaMismatch,
     StoreClosed,
-    StoreError,
     WaitTimeout,
 )
 from aurora_store.image import Image
@@ -57,7 +54,6 @@ __all__ = ["Store"]
 _POOL_SIZE = 16
 _MAX_OVERFLOW = 256
 _DEFAULT_POLICIES = Policies()
-_SILENT_S = 5.0  # at least; a busy machine may not be heard for a while
 
 
 class Store:
@@ -230,21 +226,7 @@ class Store:
         """
         if self._migrator is None:
             return self._elect(timeout)
-        try:
-            self._migrator.require_fit()
-        except SchemaMismatch:
-            with suppress(WaitTimeout):
-                self.wait_caught_up(timeout=timeout)  # what it was refused for may be of the past
-            if not self._nobody_leads():
-                self._migrator.require_fit()
-        elected = self._elect(timeout)
-        try:
-            self._migrator.migrate()
-        except BaseException:
-            with suppress(StoreError):
-                self.step_down()
-            raise
-        return elected
+        return upgrades.lead(self, self._migrator, self._elect, timeout=timeout)
 
     def _elect(self, timeout: float) -> LeadTiming:
         timing = ffi.new("aur_lead_timing *")
@@ -279,19 +261,7 @@ class Store:
 
     def unfit(self) -> str:
         """Why this replica's software must not lead; empty if it may, or must lead to find out."""
-        verdict = None if self._migrator is None else self._migrator.look()
-        if verdict is None or verdict.may_lead:
-            return ""
-        return verdict.reason if verdict.failed or not self._nobody_leads() else ""
-
-    def _nobody_leads(self) -> bool:
-        """Whether nobody has been heard for so long that this replica may not know the log's end.
-
-        The newest entry of a log is settled by the one that follows. If nobody comes to lead, none
-        does: a replica that refused to by what it knows would wait for ever.
-        """
-        age = self.status().last_entry_age_s
-        return self.heartbeat > 0 and age is not None and age > max(_SILENT_S, 10 * self.heartbeat)
+        return upgrades.unfit(self)
 
     def downgrade(self, to: str, *, lead: bool = False) -> list[Entry]:
         """Undoes what builds upon revision `to`, in one transaction; returns it, newest first.
@@ -309,13 +279,7 @@ class Store:
             MigrationFailed: there is nothing to undo, or it cannot be undone; nothing was changed.
             NotLeader, LogUnavailable, and what a commit may raise.
         """
-        migrator = self.require_migrator()
-        if lead and self.status().state is not State.LEADING:
-            with suppress(WaitTimeout):
-                self.wait_caught_up()
-            migrator.journal().to_undo(to)  # or nobody need be deposed
-        with self._leading(migrator, lead):
-            return migrator.downgrade(to)
+        return upgrades.downgrade(self, self._elect, to, leading=lead)
 
     def upgrade(self, *, lead: bool = False) -> list[Entry]:
         """Has what was undone applied again; returns what that adds to the journal.
@@ -332,45 +296,7 @@ class Store:
                 replica leads no more.
             NotLeader, LogUnavailable, and what a commit may raise.
         """
-        migrator = self.require_migrator()
-        with self._leading(migrator, lead):
-            before = len(migrator.journal().entries)
-            migrator.release()
-            self.lead()  # migrates
-            return list(migrator.journal().entries[before:])
-
-    def require_migrator(self) -> Migrator:
-        """`migrator`, where there must be one.
-
-        Raises:
-            MigrationFailed: the store was opened without a schema.
-        """
-        if self._migrator is None:
-            raise MigrationFailed(
-                f"{self._where} was opened without a schema",
-                hint="open it with Store.open(..., schema=Schema(...))",
-            )
-        return self._migrator
-
-    @contextmanager
-    def _leading(self, migrator: Migrator, lead: bool) -> Iterator[None]:
-        """Leads while the block runs, if it is to; goes on only where that is this replica's."""
-        follows = lead and self.status().state is not State.LEADING
-        if follows:
-            self._elect(30.0)
-        try:
-            yield
-        except BaseException:
-            if follows:
-                with suppress(StoreError):
-                    self.step_down()
-            raise
-        if (follows and self.under_election) or not migrator.verdict().may_read:
-            # The end of a log without a leader may be unknown to the standbys, which go by what
-            # they know: one more entry settles the one that they have to know.
-            with suppress(StoreError):  # somebody else leads: that settles it, too
-                self._elect(30.0)
-            self.step_down()
+        return upgrades.upgrade(self, self._elect, leading=lead)
 
     # ---- transactions ----
 

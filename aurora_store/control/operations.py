@@ -19,6 +19,7 @@ from aurora_store.maintenance import (
     plan_truncation,
 )
 from aurora_store.status import State
+from aurora_store.upgrades import require_migrator
 
 if TYPE_CHECKING:
     from aurora_store.migrations import Entry
@@ -153,7 +154,7 @@ def truncate_execute(store: Store, arguments: Arguments, progress: Progress) -> 
 @operation("schema standing")
 def schema_standing(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
     """How this replica's software stands to the database."""
-    migrator = store.require_migrator()
+    migrator = require_migrator(store)
     verdict = migrator.verdict()
     return {
         "host": store.host,
@@ -170,7 +171,7 @@ def schema_standing(store: Store, arguments: Arguments, progress: Progress) -> d
 def schema_plan(store: Store, arguments: Arguments, progress: Progress) -> dict[str, Any]:
     """What a downgrade to the revision `to` would undo."""
     _require_to_lead(store, "undo revisions", "downgrade", arguments)
-    return {"undo": _steps(store.require_migrator().journal().to_undo(arguments["to"]))}
+    return {"undo": _steps(require_migrator(store).journal().to_undo(arguments["to"]))}
 
 
 @operation("schema downgrade")
@@ -178,7 +179,7 @@ def schema_downgrade(store: Store, arguments: Arguments, progress: Progress) -> 
     """Does so, if it would undo the revisions `undo` still; with `lead` as the next leader."""
     to, expected = arguments["to"], arguments["undo"]
     _require_to_lead(store, "undo revisions", "downgrade", arguments)
-    planned = [each.revision for each in store.require_migrator().journal().to_undo(to)]
+    planned = [each.revision for each in require_migrator(store).journal().to_undo(to)]
     if planned != expected:
         raise MigrationFailed(
             f"{', '.join(planned)} would be undone by now, instead of {', '.join(expected)};"
