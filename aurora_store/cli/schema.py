@@ -107,6 +107,8 @@ def show(directory: Path, as_json: bool) -> None:
 def downgrade(directory: Path, revision: str, lead: bool, yes: bool, as_json: bool) -> None:
     """Undo all that builds upon REVISION, in one transaction, as the leader.
 
+    REVISION itself stays; with REVISION@base nothing of its branch does.
+
     With the SQL that the database has, so the software need not know what it undoes. What was
     undone is not applied again before "schema upgrade". A leader whose software needs it steps
     down; so does one that became the leader by --lead, if there is an election.
