@@ -282,8 +282,10 @@ except StoreError as exc:
 def test_another_user_is_refused_by_the_mode_and_by_the_kernels_word(
     server: ControlServer, store: Store, tmp_path: Path, mode: int, words: str
 ) -> None:
-    for directory in (tmp_path, *tmp_path.parents[:3]):
-        os.chmod(directory, 0o755)
+    for directory in (tmp_path, *tmp_path.parents):
+        there = directory.stat().st_mode
+        if there & 0o055 != 0o055:  # that of the temporary files is everybody's, and stays so
+            os.chmod(directory, there | 0o055)
     os.chmod(tmp_path / wire.SOCKET_NAME, mode)
     done = subprocess.run(
         [sys.executable, "-c", _AS_NOBODY, str(tmp_path)],
