@@ -123,6 +123,10 @@ class Probe(socketserver.ThreadingUnixStreamServer):
     def _report(self) -> dict[str, Any]:
         status = self._store.status()
         recomputed, kept = self._store.verify_checksum()
+        while (now := self._store.status()).version != status.version:
+            # The framework writes when it likes: both have to be of the same version.
+            status = now
+            recomputed, kept = self._store.verify_checksum()
         return {
             "state": status.state.value,
             "reason": status.reason,
