@@ -17,12 +17,6 @@ last one had come to. Events that every subscriber is past are deleted, with the
 This is the pattern known as a transactional outbox.
 """
 
-from pathlib import Path
-from typing import Final
-
-from aurora_store.events.outbox import Event, Events, Subscription, metadata
+from aurora_store.events.outbox import REVISIONS, Event, Events, Subscription, metadata
 
 __all__ = ["REVISIONS", "Event", "Events", "Subscription", "metadata"]
-
-REVISIONS: Final = Path(__file__).with_name("versions")
-"""The directory of the revisions of these tables: see `aurora_store.migrations`."""

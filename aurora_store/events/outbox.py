@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from aurora_store.migrations import Schema
     from aurora_store.store import Store
 
-__all__ = ["Event", "Events", "Subscription", "metadata"]
+__all__ = ["REVISIONS", "Event", "Events", "Subscription", "metadata"]
 
 _logger = logging.getLogger("aurora_store.events")
 
@@ -50,6 +50,9 @@ _RETRY_S: Final = (0.1, 10.0)  # after a handler failed: at first, and at most
 _names: Final[WeakKeyDictionary[Store, set[str]]] = WeakKeyDictionary()
 """Of the subscriptions that there are: two of a name would move each other's cursor."""
 _naming: Final = threading.Lock()
+
+REVISIONS: Final = Path(__file__).with_name("versions")
+"""The directory of the revisions of these tables: see `aurora_store.migrations`."""
 
 metadata = MetaData()
 """The tables, as the revisions make them."""
@@ -74,7 +77,7 @@ _subscriber: Final = Table(
 def _schema() -> Schema:
     from aurora_store.migrations import Schema
 
-    return Schema(Path(__file__).with_name("versions"))
+    return Schema(REVISIONS)
 
 
 @dataclass(frozen=True)
